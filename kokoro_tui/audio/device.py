@@ -1,0 +1,92 @@
+"""Finding an audio output through sounddevice and PortAudio, or saying why there is none."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import sys
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from typing import Any
+
+from kokoro_tui.audio.waveform import SAMPLE_RATE
+from kokoro_tui.errors import WorkError
+
+
+class AudioUnavailableError(WorkError):
+    """No sound can be played on this machine."""
+
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """What the default output device is to be opened with."""
+
+    sample_rate: int
+    """Frames per second."""
+    channels: int
+    """Channels per frame, all of which carry the same mono signal."""
+
+
+def load_sounddevice() -> Any:
+    """Imports sounddevice, which loads PortAudio and lets it look for devices.
+
+    Raises:
+        AudioUnavailableError: PortAudio or the Python package is missing.
+    """
+    _hush_alsa()
+    try:
+        # Loads PortAudio and probes the devices; nothing but playing sound needs it.
+        import sounddevice
+    except OSError as error:
+        raise AudioUnavailableError(
+            f"no sound: {error}", "install PortAudio (Debian: apt-get install libportaudio2) and start again"
+        ) from error
+    except ImportError as error:
+        raise AudioUnavailableError(f"no sound: {error}", "pip install sounddevice") from error
+    return sounddevice
+
+
+def find_output(sounddevice: Any) -> OutputFormat:
+    """Chooses how to open the default output device: at 24 kHz if it agrees, else at its own rate.
+
+    Args:
+        sounddevice: The module from `load_sounddevice`.
+
+    Raises:
+        AudioUnavailableError: There is no output device, or it takes float samples in no form tried.
+    """
+    try:
+        device = sounddevice.query_devices(kind="output")
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise AudioUnavailableError(
+            "no sound: this machine has no audio output device",
+            "connect one, or listen to the WAV files on another machine",
+        ) from error
+    for sample_rate, channels in product((SAMPLE_RATE, int(device["default_samplerate"])), (1, 2)):
+        try:
+            sounddevice.check_output_settings(channels=channels, dtype="float32", samplerate=sample_rate)
+        except sounddevice.PortAudioError:
+            continue
+        return OutputFormat(sample_rate, channels)
+    raise AudioUnavailableError(
+        f"no sound: the device {device['name']} refuses 24 kHz as well as its own rate",
+        "choose another default output device in the system's sound settings",
+    )
+
+
+@cache
+def _hush_alsa() -> Any:
+    """Takes the place of ALSA's error printer, whose lines on stderr would tear the terminal screen.
+
+    Returns:
+        The C callback, which the cache keeps alive for as long as ALSA may call it; None without ALSA.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    name = ctypes.util.find_library("asound")
+    if name is None:
+        return None
+    ignore = ctypes.CFUNCTYPE(None)(lambda: None)
+    ctypes.CDLL(name).snd_lib_error_set_handler(ignore)
+    return ignore

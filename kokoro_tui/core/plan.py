@@ -1,0 +1,103 @@
+"""The precision plan: an immutable value, so undo is a list of plans and a redraw is a comparison."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+from kokoro_tui.core.precision import Precision
+
+
+class WeightType(StrEnum):
+    """Integer type of dynamic INT8 weights other than Conv's, which are always UINT8."""
+
+    QINT8 = "QInt8"
+    QUINT8 = "QUInt8"
+
+
+@dataclass(frozen=True)
+class PrecisionPlan:
+    """Which node gets which precision, and which nodes are excluded from bulk changes."""
+
+    choices: Mapping[str, Precision] = field(default_factory=lambda: MappingProxyType({}))
+    """Precision by node key; FP32 nodes are absent."""
+    locked: frozenset[str] = frozenset()
+    """Keys that thresholds, presets, regex actions and the planner leave alone."""
+    weight_type: WeightType = WeightType.QINT8
+
+    def precision_of(self, key: str) -> Precision:
+        """The precision of one node."""
+        return self.choices.get(key, Precision.FP32)
+
+    def with_precision(self, keys: Iterable[str], precision: Precision) -> PrecisionPlan:
+        """The plan with these nodes at ``precision``, locked ones too: the caller decides about locks."""
+        choices = dict(self.choices)
+        for key in keys:
+            if precision is Precision.FP32:
+                choices.pop(key, None)
+            else:
+                choices[key] = precision
+        return replace(self, choices=MappingProxyType(choices))
+
+    def excluding(self, keys: Iterable[str]) -> PrecisionPlan:
+        """The plan with these nodes at FP32 and locked."""
+        chosen = tuple(keys)
+        return replace(self.with_precision(chosen, Precision.FP32), locked=self.locked | set(chosen))
+
+    def unlocking(self, keys: Iterable[str]) -> PrecisionPlan:
+        """The plan with these nodes no longer locked."""
+        return replace(self, locked=self.locked - set(keys))
+
+    def changed_keys(self, other: PrecisionPlan) -> frozenset[str]:
+        """Keys whose precision or lock differs between the two plans."""
+        either = self.choices.keys() | other.choices.keys()
+        moved = {key for key in either if self.choices.get(key) is not other.choices.get(key)}
+        return frozenset(moved | (self.locked ^ other.locked))
+
+    def count(self, keys: Iterable[str]) -> dict[Precision, int]:
+        """How many of the given nodes have each precision."""
+        counts = dict.fromkeys(Precision, 0)
+        for key in keys:
+            counts[self.precision_of(key)] += 1
+        return counts
+
+    @property
+    def digest(self) -> str:
+        """A short identity of the decisions that shape the built file; locks do not."""
+        decisions = {"weight_type": self.weight_type, "choices": dict(sorted(self.choices.items()))}
+        return hashlib.sha256(json.dumps(decisions, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class PlanHistory:
+    """A plan with what came before it and what was undone."""
+
+    current: PrecisionPlan
+    past: tuple[PrecisionPlan, ...] = ()
+    future: tuple[PrecisionPlan, ...] = ()
+
+    def push(self, plan: PrecisionPlan) -> PlanHistory:
+        """The history after a change; the same plan again is no change."""
+        if plan == self.current:
+            return self
+        return PlanHistory(plan, (*self.past[-(MAX_UNDO - 1) :], self.current))
+
+    def undo(self) -> PlanHistory:
+        """One step back; the same history if there is none."""
+        if not self.past:
+            return self
+        return PlanHistory(self.past[-1], self.past[:-1], (self.current, *self.future))
+
+    def redo(self) -> PlanHistory:
+        """One step forward again; the same history if there is none."""
+        if not self.future:
+            return self
+        return PlanHistory(self.future[0], (*self.past, self.current), self.future[1:])
+
+
+MAX_UNDO = 200
+"""Steps kept for undo."""

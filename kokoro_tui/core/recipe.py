@@ -1,0 +1,154 @@
+"""Recipes: how a plan is arrived at, in a form that can be replayed on the same model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from kokoro_tui.core.inventory import Inventory, NodeInfo
+from kokoro_tui.core.plan import PrecisionPlan, WeightType
+from kokoro_tui.core.precision import Precision
+from kokoro_tui.core.selection import Matcher
+from kokoro_tui.core.support import WEIGHT_INPUTS, refusal
+from kokoro_tui.core.trials import TrialKind, TrialTable
+from kokoro_tui.errors import InputError
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One ordered rule; exactly one of ``match`` and ``node`` is set."""
+
+    precision: Precision | None = None
+    """The precision that it gives; None leaves the precision and sets the lock only."""
+    match: str | None = None
+    """A regular expression, searched in node keys; nodes that cannot take the precision are passed over."""
+    node: str | None = None
+    """One node key; a node that cannot take the precision is an error."""
+    locked: bool | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Largest trial distances (exclusive) that a precision may have; zero or less switches it off."""
+
+    cast: float = 0.0
+    quant: float = 0.0
+    weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Thresholds, then rules; the last rule that matches a node wins."""
+
+    rules: tuple[Rule, ...] = ()
+    thresholds: Thresholds = Thresholds()
+    model_sha256: str = ""
+    """Of the model that it was made for; empty for presets, which fit any."""
+    model_name: str = ""
+    weight_type: WeightType = WeightType.QINT8
+    activation_type: WeightType = WeightType.QUINT8
+    static: bool = False
+    samples: int = 0
+    """Calibration clips of a static recipe."""
+    quant_exclude: str = ""
+    """A regular expression that bars INT8 and W8 while the thresholds are applied."""
+    result: Mapping[str, float] = field(default_factory=dict)
+    """Bytes and distances measured when it was saved."""
+
+
+def resolve(recipe: Recipe, inventory: Inventory, trials: TrialTable | None = None) -> PrecisionPlan:
+    """The plan that a recipe gives on a model.
+
+    Args:
+        recipe: What to apply.
+        inventory: The model.
+        trials: Distances for the thresholds; without them every candidate counts as under its thresholds.
+
+    Raises:
+        InputError: A rule names an unknown node or an impossible precision, or a pattern is invalid.
+    """
+    plan = replace(apply_thresholds(recipe, inventory, trials), weight_type=recipe.weight_type)
+    for number, rule in enumerate(recipe.rules, start=1):
+        try:
+            plan = _apply_rule(rule, plan, inventory)
+        except InputError as error:
+            raise InputError(f"rule {number}: {error.message}", error.hint) from error
+    return plan
+
+
+def apply_thresholds(recipe: Recipe, inventory: Inventory, trials: TrialTable | None) -> PrecisionPlan:
+    """The plan that the thresholds of a recipe give, before its rules."""
+    barred: frozenset[str] = frozenset()
+    if recipe.quant_exclude:
+        barred = frozenset(Matcher.compile(recipe.quant_exclude).select(n.key for n in inventory.candidates))
+    choices = {
+        node.key: precision
+        for node in inventory.candidates
+        if (precision := _threshold_precision(node, recipe.thresholds, inventory, trials, node.key in barred))
+        is not Precision.FP32
+    }
+    return PrecisionPlan(choices)
+
+
+def _threshold_precision(
+    node: NodeInfo, thresholds: Thresholds, inventory: Inventory, trials: TrialTable | None, barred: bool
+) -> Precision:
+    """INT8 below its threshold, else W8 below its own, else FP16 below its own, else FP32.
+
+    Operators without weights to quantize (Add, Mul, norms) count as quantized without loss where INT8 is on:
+    quantize_dynamic passes them over, so they stay FP32.
+    """
+    if trials is not None and not trials.knows(node.key):
+        return Precision.FP32
+    if node.op not in WEIGHT_INPUTS and not barred and max(thresholds.quant, thresholds.weight) > 0:
+        return Precision.FP32
+    order = ((TrialKind.QUANT, thresholds.quant), (TrialKind.WEIGHT, thresholds.weight), (TrialKind.CAST, thresholds.cast))
+    for kind, limit in order:
+        if kind is not TrialKind.CAST and barred:
+            continue
+        distance = 0.0 if trials is None else trials.distance(node.key, kind)
+        below = distance is not None and distance < limit and limit > 0
+        if below and refusal(inventory, node, kind.precision) is None:
+            return kind.precision
+    return Precision.FP32
+
+
+def _apply_rule(rule: Rule, plan: PrecisionPlan, inventory: Inventory) -> PrecisionPlan:
+    keys = _rule_keys(rule, inventory)
+    if rule.precision is not None:
+        plan = plan.with_precision(keys, rule.precision)
+    if rule.locked is None:
+        return plan
+    return replace(plan, locked=plan.locked | set(keys) if rule.locked else plan.locked - set(keys))
+
+
+def _rule_keys(rule: Rule, inventory: Inventory) -> tuple[str, ...]:
+    if rule.node is not None:
+        node = inventory.by_key.get(rule.node)
+        if node is None:
+            raise InputError(f"the model has no node {rule.node!r}", "check that the recipe was made for this model")
+        if rule.precision is not None and (reason := refusal(inventory, node, rule.precision)):
+            raise InputError(f"{rule.node} cannot be {rule.precision.label}: {reason}", "change the rule")
+        return (rule.node,)
+    hits = Matcher.compile(rule.match or "").select(node.key for node in inventory.main_nodes)
+    if rule.precision is None:
+        return hits
+    return tuple(key for key in hits if refusal(inventory, inventory.by_key[key], rule.precision) is None)
+
+
+def recipe_of(plan: PrecisionPlan, inventory: Inventory, model_sha256: str, reasons: Mapping[str, str] | None = None) -> Recipe:
+    """The recipe that gives exactly ``plan``, one rule a node in graph order."""
+    why = reasons or {}
+    rules = tuple(
+        Rule(plan.precision_of(node.key), node=node.key, locked=True if node.key in plan.locked else None, reason=why.get(node.key, ""))
+        for node in inventory.main_nodes
+        if node.key in plan.choices or node.key in plan.locked
+    )
+    return Recipe(rules, model_sha256=model_sha256, model_name=inventory.path.name, weight_type=plan.weight_type)
+
+
+def changed_nodes(before: PrecisionPlan, after: PrecisionPlan, keys: Iterable[str]) -> tuple[tuple[str, Precision, Precision], ...]:
+    """(node, before, after) for every one of ``keys`` whose precision differs."""
+    pairs = ((key, before.precision_of(key), after.precision_of(key)) for key in keys)
+    return tuple((key, old, new) for key, old, new in pairs if old is not new)

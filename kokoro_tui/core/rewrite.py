@@ -1,0 +1,225 @@
+"""How one node, one weight and one value change with the precision of the nodes around them.
+
+Every rule here is local: a node's own specs depend on its own precision alone, a weight's stored forms on its
+readers, a value's casts on its producer and readers. That is what makes the estimate incremental and the casts
+shared: an FP16 node hands FP16 on to its FP16 readers, and a tensor is cast at most once per direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from kokoro_tui.core.inventory import Inventory, NodeInfo
+from kokoro_tui.core.plan import PrecisionPlan, WeightType
+from kokoro_tui.core.precision import Precision
+from kokoro_tui.core.specs import FormKind, NodeSpec, WeightForm, choose_infix
+from kokoro_tui.core.support import half_inputs, weight_inputs
+
+MICROSOFT_DOMAIN = "com.microsoft"
+_FLOAT, _FLOAT16 = 1, 10  # TensorProto.DataType numbers, as Cast's `to` wants them
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRewrite:
+    """What one node becomes."""
+
+    nodes: tuple[NodeSpec, ...] | None
+    """The nodes that replace it; None if it stays as it is."""
+    forms: tuple[WeightForm, ...] = ()
+    """Weights that it reads in another form than the original."""
+    float_reads: tuple[str, ...] = ()
+    """Tensors that it reads as they are in the source model."""
+    half_reads: tuple[str, ...] = ()
+    """Activations that it reads in FP16."""
+    quantized_reads: tuple[str, ...] = ()
+    """Activations that it reads as UINT8 with scale and zero point."""
+    half_writes: tuple[str, ...] = ()
+    """Values that it produces in FP16."""
+
+
+class Rewriter:
+    """The rewrite rules for one model and one weight type."""
+
+    def __init__(self, inventory: Inventory, weight_type: WeightType = WeightType.QINT8) -> None:
+        self.inventory = inventory
+        self.weight_type = weight_type
+        self._cache: dict[tuple[str, Precision], NodeRewrite] = {}
+
+    @cached_property
+    def infix(self) -> str:
+        """Text between an old name and its new suffix."""
+        written = (name for node in self.inventory.nodes for name in node.outputs)
+        return choose_infix(frozenset((*self.inventory.tensors, *written)))
+
+    def node(self, node: NodeInfo, precision: Precision) -> NodeRewrite:
+        """What ``node`` becomes at ``precision``."""
+        found = self._cache.get((node.key, precision))
+        if found is None:
+            found = self._cache[(node.key, precision)] = self._rewrite(node, precision)
+        return found
+
+    def planned(self, node: NodeInfo, plan: PrecisionPlan) -> NodeRewrite:
+        """What ``node`` becomes in ``plan``."""
+        return self.node(node, plan.precision_of(node.key))
+
+    def half_name(self, name: str) -> str:
+        """Name of the FP16 twin of a value."""
+        return f"{name}{self.infix}fp16"
+
+    def quantized_names(self, name: str) -> tuple[str, str, str]:
+        """Names of the UINT8 twin of a value, its scale and its zero point."""
+        base = f"{name}{self.infix}u8"
+        return base, f"{base}_scale", f"{base}_zp"
+
+    def value_nodes(self, name: str, *, produced_half: bool, readers: Iterable[NodeRewrite]) -> tuple[NodeSpec, ...]:
+        """Casts and quantizers that stand behind a value, in order.
+
+        Args:
+            name: The value's name in the source model.
+            produced_half: Its producer writes FP16.
+            readers: What becomes of the nodes that read it.
+        """
+        wants = tuple(readers)
+        half_wanted = any(name in reader.half_reads for reader in wants)
+        quantized = any(name in reader.quantized_reads for reader in wants)
+        nodes: list[NodeSpec] = []
+        if produced_half:
+            if self.float_wanted(name, wants):
+                nodes.append(_cast(self.half_name(name), name, _FLOAT))
+        elif half_wanted:
+            nodes.append(_cast(name, self.half_name(name), _FLOAT16))
+        if quantized:
+            twin = self.quantized_names(name)
+            nodes.append(NodeSpec("DynamicQuantizeLinear", twin[0], (name,), twin))
+        return tuple(nodes)
+
+    def float_wanted(self, name: str, readers: Iterable[NodeRewrite]) -> bool:
+        """Whether anything still reads the tensor as it is in the source model."""
+        return name in self.inventory.float_readers_kept or any(
+            name in reader.float_reads or name in reader.quantized_reads for reader in readers
+        )
+
+    def _rewrite(self, node: NodeInfo, precision: Precision) -> NodeRewrite:
+        if precision is Precision.FP16:
+            return self._to_half(node)
+        if precision is Precision.W8:
+            return self._to_weight_only(node)
+        if precision is Precision.INT8:
+            return self._to_dynamic_lstm(node) if node.op == "LSTM" else self._to_dynamic(node)
+        return NodeRewrite(None, float_reads=_present(node.inputs))
+
+    def _to_half(self, node: NodeInfo) -> NodeRewrite:
+        turned = {node.inputs[i] for i in half_inputs(node)}
+        forms = tuple(WeightForm(FormKind.HALF, name) for name in node.weights if name in turned)
+        stored = {form.weight: form.base_name(self.infix) for form in forms}
+        positions = set(half_inputs(node))
+        inputs = tuple(
+            stored.get(name, self.half_name(name)) if i in positions else name for i, name in enumerate(node.inputs)
+        )
+        outputs = tuple(self.half_name(name) if name else "" for name in node.outputs)
+        spec = NodeSpec(node.op, node.name, inputs, outputs, node.domain, copy_from=node)
+        return NodeRewrite(
+            (spec,),
+            forms,
+            float_reads=_present(name for i, name in enumerate(node.inputs) if i not in positions),
+            half_reads=tuple(dict.fromkeys(name for name in turned if name not in stored)),
+            half_writes=_present(node.outputs),
+        )
+
+    def _to_weight_only(self, node: NodeInfo) -> NodeRewrite:
+        forms = {i: WeightForm(*_weight_only_form(node, i, self.inventory)) for i in weight_inputs(node)}
+        inputs = tuple(forms[i].float_name(self.infix) if i in forms else name for i, name in enumerate(node.inputs))
+        spec = NodeSpec(node.op, node.name, inputs, node.outputs, node.domain, copy_from=node)
+        return NodeRewrite(
+            (spec,),
+            tuple(dict.fromkeys(forms.values())),
+            float_reads=_present(name for i, name in enumerate(node.inputs) if i not in forms),
+        )
+
+    def _to_dynamic(self, node: NodeInfo) -> NodeRewrite:
+        """Conv, MatMul or Gemm in integers, then the two scales and the bias (quantize_dynamic's arithmetic)."""
+        name, output = node.name or node.outputs[0], node.outputs[0]
+        weight = self._dynamic_weight_form(node)
+        stored = weight.base_name(self.infix)
+        data, data_scale, data_zero_point = self.quantized_names(node.inputs[0])
+        total, floats, scale = (f"{output}{self.infix}{part}" for part in ("int32", "float", "scale"))
+        bias = node.inputs[2] if len(node.inputs) > 2 else ""
+        product = f"{output}{self.infix}product" if bias else output
+        forms = [weight]
+        is_conv = node.op == "Conv"
+        integer = NodeSpec(
+            "ConvInteger" if is_conv else "MatMulInteger",
+            f"{name}_quant",
+            (data, stored, data_zero_point, f"{stored}_zp"),
+            (total,),
+            copy_from=node if is_conv else None,
+        )
+        nodes = [
+            integer,
+            _cast(total, floats, _FLOAT),
+            NodeSpec("Mul", f"{name}_quant_scale", (data_scale, f"{stored}_scale"), (scale,)),
+            NodeSpec("Mul", f"{name}_quant_product", (floats, scale), (product,)),
+        ]
+        if bias:
+            addend = bias
+            if is_conv:
+                forms.append(WeightForm(FormKind.BROADCAST, bias, len(self.inventory.tensors[node.inputs[1]].dims)))
+                addend = forms[-1].base_name(self.infix)
+            nodes.append(NodeSpec("Add", f"{name}_quant_bias", (product, addend), (output,)))
+        return NodeRewrite(
+            tuple(nodes),
+            tuple(forms),
+            float_reads=(bias,) if bias and not is_conv else (),
+            quantized_reads=(node.inputs[0],),
+        )
+
+    def _dynamic_weight_form(self, node: NodeInfo) -> WeightForm:
+        if node.op == "Conv":
+            return WeightForm(FormKind.TENSOR_UINT8, node.inputs[1])
+        kind = FormKind.TENSOR_INT8 if self.weight_type is WeightType.QINT8 else FormKind.TENSOR_UINT8
+        transposed = node.op == "Gemm" and bool(node.attributes.get("transB", 0))
+        return WeightForm(kind, node.inputs[1], transposed=transposed)
+
+    def _to_dynamic_lstm(self, node: NodeInfo) -> NodeRewrite:
+        forms = tuple(WeightForm(FormKind.DIRECTION_INT8, node.inputs[i]) for i in (1, 2))
+        weight, recurrence = (form.base_name(self.infix) for form in forms)
+        optional = tuple(node.inputs[3:8]) + ("",) * (8 - max(3, len(node.inputs)))
+        spec = NodeSpec(
+            "DynamicQuantizeLSTM",
+            f"{node.name or node.outputs[0]}_quant",
+            (
+                node.inputs[0], weight, recurrence, *optional,
+                f"{weight}_scale", f"{weight}_zp", f"{recurrence}_scale", f"{recurrence}_zp",
+            ),
+            node.outputs,
+            MICROSOFT_DOMAIN,
+            copy_from=node,
+            without=frozenset({"layout"}),
+        )  # fmt: skip
+        return NodeRewrite((spec,), forms, float_reads=_present((node.inputs[0], *optional)))
+
+
+def _weight_only_form(node: NodeInfo, position: int, inventory: Inventory) -> tuple[FormKind, str, int]:
+    """The W8 form of a weight: one scale per output channel, for an embedding one per row."""
+    name = node.inputs[position]
+    if node.op == "LSTM":
+        return FormKind.ROW_INT8, name, 0
+    rank = len(inventory.tensors[name].dims)
+    axis = {
+        "Conv": 0,
+        "ConvTranspose": 1,
+        "Gemm": 0 if node.attributes.get("transB", 0) else 1,
+        "MatMul": rank - 1,
+        "Gather": 0,
+    }[node.op]
+    return FormKind.CHANNEL_INT8, name, axis
+
+
+def _cast(source: str, target: str, to: int) -> NodeSpec:
+    return NodeSpec("Cast", f"{target}_cast", (source,), (target,), attributes=(("to", to),))
+
+
+def _present(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in names if name))

@@ -1,0 +1,59 @@
+"""Sizes of serialized ONNX records, computed without building them.
+
+Formula: a protobuf field is a tag (the field number shifted by three, as a varint) and its payload; strings and
+messages carry their length as a varint in front (https://protobuf.dev/programming-guides/encoding). Field numbers
+are those of onnx.proto.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+ITEM_BYTES = {
+    "FLOAT": 4, "FLOAT16": 2, "BFLOAT16": 2, "DOUBLE": 8, "INT8": 1, "UINT8": 1, "BOOL": 1, "INT16": 2,
+    "UINT16": 2, "INT32": 4, "UINT32": 4, "INT64": 8, "UINT64": 8, "COMPLEX64": 8, "COMPLEX128": 16,
+    "FLOAT8E4M3FN": 1, "FLOAT8E4M3FNUZ": 1, "FLOAT8E5M2": 1, "FLOAT8E5M2FNUZ": 1, "FLOAT8E8M0": 1,
+}  # fmt: skip
+"""Bytes per element; four-bit types and strings are missing because they have no whole number."""
+
+_DATA_TYPE_NUMBER = {"FLOAT": 1, "UINT8": 2, "INT8": 3, "INT64": 7, "FLOAT16": 10}
+
+
+def varint_bytes(value: int) -> int:
+    """Bytes of a varint; negative numbers take ten."""
+    if value < 0:
+        return 10
+    return max(1, (value.bit_length() + 6) // 7)
+
+
+def message_bytes(length: int, tag_bytes: int = 1) -> int:
+    """Bytes of a length-delimited field that holds ``length`` bytes."""
+    return tag_bytes + varint_bytes(length) + length
+
+
+def text_bytes(text: str) -> int:
+    """Bytes of a string field."""
+    return message_bytes(len(text.encode()))
+
+
+def names_bytes(names: Iterable[str]) -> int:
+    """Bytes of a repeated string field; empty names count, as optional node inputs do."""
+    return sum(text_bytes(name) for name in names)
+
+
+def int_attribute_bytes(name: str, value: int) -> int:
+    """Bytes of an INT AttributeProto inside its node: name (1), i (3), type (20, a two-byte tag)."""
+    return message_bytes(text_bytes(name) + 1 + varint_bytes(value) + 3)
+
+
+def tensor_bytes(name: str, dtype: str, dims: tuple[int, ...], nbytes: int) -> int:
+    """Bytes of an initializer inside its graph: dims (1, unpacked), data_type (2), name (8), raw_data (9)."""
+    body = sum(1 + varint_bytes(dim) for dim in dims)
+    body += 1 + varint_bytes(_DATA_TYPE_NUMBER[dtype])
+    body += text_bytes(name) + message_bytes(nbytes)
+    return message_bytes(body)
+
+
+def opset_bytes(domain: str, version: int) -> int:
+    """Bytes of an opset_import entry inside its model."""
+    return message_bytes((text_bytes(domain) if domain else 0) + 1 + varint_bytes(version))

@@ -1,0 +1,168 @@
+"""Plan -> model file: the one way in which this tool writes an optimized model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+from kokoro_tui.core.inventory import Inventory
+from kokoro_tui.core.plan import PrecisionPlan
+from kokoro_tui.core.quantize import derive
+from kokoro_tui.core.rewrite import Rewriter
+from kokoro_tui.core.specs import WeightForm
+from kokoro_tui.core.support import refusal
+from kokoro_tui.errors import InputError, WorkError
+from kokoro_tui.graph.emit import Emitter
+from kokoro_tui.graph.load import MAX_PROTOBUF_BYTES, load_external_data, read_model
+from kokoro_tui.graph.read_inventory import has_body, inventory_of
+from kokoro_tui.graph.verify import verify_against_plan
+from kokoro_tui.graph.write import NewTensor, write_file
+from kokoro_tui.store.atomic import atomic_path
+
+Progress = Callable[[str, float], None]
+"""Called with the name of a stage and the share of the whole that is done, from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What was written."""
+
+    output_path: Path
+    original_bytes: int
+    final_bytes: int
+    added_ops: Mapping[str, int]
+    """Operators of which the result has more nodes, and how many more."""
+    removed_ops: Mapping[str, int]
+    """Operators of which the result has fewer nodes, and how many fewer."""
+    nodes_before: int
+    nodes_after: int
+
+
+def build_model(source: Path, plan: PrecisionPlan, target: Path, *, progress: Progress = lambda stage, share: None) -> BuildReport:
+    """Write ``source`` with the precisions of ``plan`` to ``target``, then check the file against the plan.
+
+    The target is replaced only when everything has passed.
+
+    Raises:
+        InputError: The source cannot be read, the target cannot be written, or a node cannot take its precision.
+        WorkError: The result does not match the plan; every difference is named.
+    """
+    with atomic_path(target) as partial:
+        progress("read", 0.0)
+        model = read_model(source)
+        before = inventory_of(model, source, source.stat().st_size)
+        check_plan(before, plan)
+        load_external_data(model, source)
+        progress("rewrite", 0.25)
+        skeleton, tensors = rewrite_model(model, before, plan)
+        progress("write", 0.6)
+        write_file(partial, skeleton, tensors)
+        progress("check", 0.85)
+        after = verify_against_plan(partial, before, plan)
+        final_bytes = partial.stat().st_size
+    progress("done", 1.0)
+    added, removed = count_differences(before, after)
+    return BuildReport(
+        target, before.file_bytes, final_bytes, added, removed, len(before.main_nodes), len(after.main_nodes)
+    )
+
+
+def rewrite_model(
+    model: onnx.ModelProto, inventory: Inventory, plan: PrecisionPlan
+) -> tuple[onnx.ModelProto, list[onnx.TensorProto | NewTensor]]:
+    """Apply a plan to a model in memory.
+
+    Returns:
+        The rewritten model without initializers, and its initializers; ``write_model`` puts them together.
+    """
+    rewriter = Rewriter(inventory, plan.weight_type)
+    forms = stored_forms(rewriter, plan)
+    tensors = list(_tensors(model, rewriter, plan, forms))
+    document = ir.serde.deserialize_model(model)
+    Emitter(document, rewriter, plan).run(forms)
+    kept = {tensor.name for tensor in tensors if isinstance(tensor, onnx.TensorProto)}
+    for value in [v for v in document.graph.inputs if v.name in inventory.tensors and v.name not in kept]:
+        document.graph.inputs.remove(value)
+    document.graph.initializers.clear()
+    skeleton = ir.serde.serialize_model(document)
+    _restore_bodies(model, skeleton)
+    return skeleton, tensors
+
+
+def stored_forms(rewriter: Rewriter, plan: PrecisionPlan) -> dict[str, tuple[WeightForm, ...]]:
+    """The forms in which ``plan`` stores each weight that it changes, in the order of the initializers."""
+    found: dict[str, dict[WeightForm, None]] = {}
+    for node in rewriter.inventory.main_nodes:
+        for form in rewriter.planned(node, plan).forms:
+            found.setdefault(form.weight, {})[form] = None
+    return {name: tuple(found[name]) for name in rewriter.inventory.tensors if name in found}
+
+
+def check_plan(inventory: Inventory, plan: PrecisionPlan) -> None:
+    """Refuse a plan that names nodes or precisions that the model cannot take.
+
+    Raises:
+        InputError: Naming the first such node and why.
+    """
+    for key, precision in plan.choices.items():
+        node = inventory.by_key.get(key)
+        if node is None:
+            raise InputError(f"the model has no node {key!r}", "check that the plan was made for this model")
+        if reason := refusal(inventory, node, precision):
+            raise InputError(f"{key} cannot be {precision.label}: {reason}", "leave it at FP32")
+
+
+def count_differences(before: Inventory, after: Inventory) -> tuple[dict[str, int], dict[str, int]]:
+    """Operators of the main graph of which there are more, and fewer, than before; most first."""
+    old, new = (Counter(node.op for node in inventory.main_nodes) for inventory in (before, after))
+    return dict((new - old).most_common()), dict((old - new).most_common())
+
+
+def _tensors(
+    model: onnx.ModelProto, rewriter: Rewriter, plan: PrecisionPlan, forms: Mapping[str, tuple[WeightForm, ...]]
+) -> Iterator[onnx.TensorProto | NewTensor]:
+    """Initializers of the result: every original that something still reads, then its stored forms."""
+    inventory = rewriter.inventory
+    for tensor in model.graph.initializer:
+        readers = [
+            rewriter.planned(inventory.by_key[key], plan) for key in inventory.readers.get(tensor.name, ())
+        ]
+        if tensor.name not in forms or rewriter.float_wanted(tensor.name, readers):
+            yield tensor
+        if tensor.name not in forms:
+            continue
+        weight = onnx.numpy_helper.to_array(tensor)
+        for form in forms[tensor.name]:
+            specs = form.tensors(inventory.tensors[tensor.name], rewriter.infix)
+            try:
+                values = derive(form, weight)
+            except ValueError as error:
+                raise WorkError(
+                    f"{error}, needed by {inventory.readers[tensor.name][0]}", "leave that node at FP32"
+                ) from error
+            yield from zip(specs, values, strict=True)
+
+
+def _restore_bodies(model: onnx.ModelProto, skeleton: onnx.ModelProto) -> None:
+    """Put back nodes with subgraphs byte for byte: onnx_ir annotates the initializers of their bodies."""
+    bodies = {node.output[0]: node for node in model.graph.node if node.output and has_body(node)}
+    for node in skeleton.graph.node:
+        if node.output and has_body(node):
+            node.CopyFrom(bodies[node.output[0]])
+
+
+def ensure_embeddable(inventory: Inventory, estimated_bytes: int) -> None:
+    """Refuse a result that no single ONNX file can hold.
+
+    Raises:
+        InputError: The result would be 2 GiB or more.
+    """
+    if estimated_bytes > MAX_PROTOBUF_BYTES:
+        raise InputError(
+            f"{inventory.path.name} would give a file over 2 GiB", "choose smaller precisions for more nodes"
+        )

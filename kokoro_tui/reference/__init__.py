@@ -1,0 +1,1 @@
+"""The torch model: weights, export to ONNX, and running it as the reference. torch is imported late."""

@@ -1,0 +1,1 @@
+"""Speech inputs: text to phonemes, phonemes to token ids, voices to style vectors."""

@@ -1,0 +1,1 @@
+"""Data files of the speech package; each names its source."""
