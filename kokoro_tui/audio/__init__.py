@@ -1,0 +1,1 @@
+"""Measuring renderings against each other, writing them, and playing them."""

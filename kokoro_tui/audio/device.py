@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +13,9 @@ from typing import Any
 
 from kokoro_tui.audio.waveform import SAMPLE_RATE
 from kokoro_tui.errors import WorkError
+
+_PROBE_SECONDS = 10.0
+"""How long PortAudio may look for devices."""
 
 
 class AudioUnavailableError(WorkError):
@@ -32,8 +36,10 @@ def load_sounddevice() -> Any:
     """Imports sounddevice, which loads PortAudio and lets it look for devices.
 
     Raises:
-        AudioUnavailableError: PortAudio or the Python package is missing.
+        AudioUnavailableError: PortAudio or the Python package is missing, or PortAudio crashes or hangs.
     """
+    if "sounddevice" not in sys.modules:
+        _try_in_child()
     _hush_alsa()
     try:
         # Loads PortAudio and probes the devices; nothing but playing sound needs it.
@@ -73,6 +79,37 @@ def find_output(sounddevice: Any) -> OutputFormat:
         f"no sound: the device {device['name']} refuses 24 kHz as well as its own rate",
         "choose another default output device in the system's sound settings",
     )
+
+
+def _try_in_child() -> None:
+    """Loads PortAudio in a child process first, since its faults there cost no one their work.
+
+    It aborts the process where ALSA has no configuration (an assertion in `BuildDeviceList`, PortAudio 19.6),
+    and sound servers that hang let it wait for ever.
+
+    Raises:
+        AudioUnavailableError: PortAudio crashed or did not come back.
+    """
+    command = [sys.executable, "-c", "import sounddevice"]
+    try:
+        child = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_PROBE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise AudioUnavailableError(
+            "no sound: PortAudio hangs while it looks for devices", "restart the system's sound server"
+        ) from error
+    # An import that fails exits with 1; it is repeated in this process for its message.
+    if child.returncode not in (0, 1):
+        raise AudioUnavailableError(
+            "no sound: PortAudio crashes while it looks for devices",
+            "check the sound configuration of this machine (Debian: apt-get install libasound2-data)",
+        )
 
 
 @cache

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 CANDIDATE_OPS = frozenset(
-    "Conv LSTM Gemm MatMul ConvTranspose Mul LayerNormalization Add InstanceNormalization".split()
+    ["Conv", "LSTM", "Gemm", "MatMul", "ConvTranspose", "Mul", "LayerNormalization", "Add", "InstanceNormalization"]
 )
 """Operators whose nodes are rows of the node table when they are large enough."""
 
@@ -94,8 +94,10 @@ class Inventory:
     path: Path
     file_bytes: int
     """The model file together with its external data."""
+    rest_bytes: int
+    """Length of the serialized model without its main graph."""
     graph_bytes: int
-    """Length of the serialized main graph, without its tag and length."""
+    """Length of the serialized main graph without its tag and length, external data brought in."""
     nodes: tuple[NodeInfo, ...]
     """Main graph first, in file order; nodes of subgraphs after it."""
     tensors: Mapping[str, TensorInfo]

@@ -103,9 +103,7 @@ CLIP_RATIOS = (0.94,)
 """Candidate clips, as shares of the largest magnitude, that are compared with no clip at all."""
 
 
-def _quantize_rows(
-    flat: FloatArray, scale: FloatArray
-) -> tuple[npt.NDArray[np.int8], FloatArray, FloatArray]:
+def _quantize_rows(flat: FloatArray, scale: FloatArray) -> tuple[npt.NDArray[np.int8], FloatArray, FloatArray]:
     """Round to the grid of ``scale``, refit the scale by least squares, and measure the squared error per row."""
     grid = flat / scale[:, None]
     np.rint(grid, out=grid)

@@ -25,7 +25,11 @@ class Rule:
     node: str | None = None
     """One node key; a node that cannot take the precision is an error."""
     locked: bool | None = None
+    """Whether the nodes become locked; None leaves their locks as they are."""
     reason: str = ""
+    """Why, in the words of whoever wrote the rule."""
+    where: str = field(default="", compare=False)
+    """File and line that it was read from, for messages; not part of what the rule says."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,12 @@ class Recipe:
     """Calibration clips of a static recipe."""
     quant_exclude: str = ""
     """A regular expression that bars INT8 and W8 while the thresholds are applied."""
+    op_types: tuple[str, ...] = ()
+    """Operators that the thresholds may turn to INT8 or W8; empty for all of them."""
     result: Mapping[str, float] = field(default_factory=dict)
     """Bytes and distances measured when it was saved."""
+    model_where: str = field(default="", compare=False)
+    """File and line of ``model_sha256``, for messages."""
 
 
 def resolve(recipe: Recipe, inventory: Inventory, trials: TrialTable | None = None) -> PrecisionPlan:
@@ -73,15 +81,13 @@ def resolve(recipe: Recipe, inventory: Inventory, trials: TrialTable | None = No
         try:
             plan = _apply_rule(rule, plan, inventory)
         except InputError as error:
-            raise InputError(f"rule {number}: {error.message}", error.hint) from error
+            raise InputError(f"{rule.where or f'rule {number}'}: {error.message}", error.hint) from error
     return plan
 
 
 def apply_thresholds(recipe: Recipe, inventory: Inventory, trials: TrialTable | None) -> PrecisionPlan:
     """The plan that the thresholds of a recipe give, before its rules."""
-    barred: frozenset[str] = frozenset()
-    if recipe.quant_exclude:
-        barred = frozenset(Matcher.compile(recipe.quant_exclude).select(n.key for n in inventory.candidates))
+    barred = _barred_keys(recipe, inventory)
     choices = {
         node.key: precision
         for node in inventory.candidates
@@ -91,27 +97,43 @@ def apply_thresholds(recipe: Recipe, inventory: Inventory, trials: TrialTable | 
     return PrecisionPlan(choices)
 
 
+def _barred_keys(recipe: Recipe, inventory: Inventory) -> frozenset[str]:
+    """Candidates that the thresholds may not turn to INT8 or W8."""
+    keys = {n.key for n in inventory.candidates if recipe.op_types and n.op not in recipe.op_types}
+    if recipe.quant_exclude:
+        keys.update(Matcher.compile(recipe.quant_exclude).select(n.key for n in inventory.candidates))
+    return frozenset(keys)
+
+
 def _threshold_precision(
     node: NodeInfo, thresholds: Thresholds, inventory: Inventory, trials: TrialTable | None, barred: bool
 ) -> Precision:
-    """INT8 below its threshold, else W8 below its own, else FP16 below its own, else FP32.
-
-    Operators without weights to quantize (Add, Mul, norms) count as quantized without loss where INT8 is on:
-    quantize_dynamic passes them over, so they stay FP32.
-    """
-    if trials is not None and not trials.knows(node.key):
-        return Precision.FP32
-    if node.op not in WEIGHT_INPUTS and not barred and max(thresholds.quant, thresholds.weight) > 0:
-        return Precision.FP32
-    order = ((TrialKind.QUANT, thresholds.quant), (TrialKind.WEIGHT, thresholds.weight), (TrialKind.CAST, thresholds.cast))
-    for kind, limit in order:
-        if kind is not TrialKind.CAST and barred:
+    """INT8 below its threshold, else W8 below its own, else FP16 below its own, else FP32."""
+    eight_bit = ((TrialKind.QUANT, thresholds.quant), (TrialKind.WEIGHT, thresholds.weight))
+    for kind, limit in () if barred else eight_bit:
+        if not _is_below(node, kind, limit, trials):
             continue
-        distance = 0.0 if trials is None else trials.distance(node.key, kind)
-        below = distance is not None and distance < limit and limit > 0
-        if below and refusal(inventory, node, kind.precision) is None:
+        if node.op not in WEIGHT_INPUTS:
+            # quantize_dynamic passes over operators without weights, so they are "quantized" and stay FP32.
+            return Precision.FP32
+        if refusal(inventory, node, kind.precision) is None:
             return kind.precision
+    if _is_below(node, TrialKind.CAST, thresholds.cast, trials):
+        return Precision.FP16 if refusal(inventory, node, Precision.FP16) is None else Precision.FP32
     return Precision.FP32
+
+
+def _is_below(node: NodeInfo, kind: TrialKind, limit: float, trials: TrialTable | None) -> bool:
+    """Whether the trial distance of a node is below a threshold, which zero or less switches off."""
+    if limit <= 0:
+        return False
+    if trials is None:
+        return True
+    distance = trials.distance(node.key, kind)
+    if distance is None and kind is not TrialKind.CAST and node.op not in WEIGHT_INPUTS:
+        # Its trial was skipped because it would change nothing.
+        return (node.key, kind) in trials.rows
+    return distance is not None and distance < limit
 
 
 def _apply_rule(rule: Rule, plan: PrecisionPlan, inventory: Inventory) -> PrecisionPlan:
@@ -137,18 +159,27 @@ def _rule_keys(rule: Rule, inventory: Inventory) -> tuple[str, ...]:
     return tuple(key for key in hits if refusal(inventory, inventory.by_key[key], rule.precision) is None)
 
 
-def recipe_of(plan: PrecisionPlan, inventory: Inventory, model_sha256: str, reasons: Mapping[str, str] | None = None) -> Recipe:
+def recipe_of(
+    plan: PrecisionPlan, inventory: Inventory, model_sha256: str, reasons: Mapping[str, str] | None = None
+) -> Recipe:
     """The recipe that gives exactly ``plan``, one rule a node in graph order."""
     why = reasons or {}
     rules = tuple(
-        Rule(plan.precision_of(node.key), node=node.key, locked=True if node.key in plan.locked else None, reason=why.get(node.key, ""))
+        Rule(
+            plan.precision_of(node.key),
+            node=node.key,
+            locked=True if node.key in plan.locked else None,
+            reason=why.get(node.key, ""),
+        )
         for node in inventory.main_nodes
         if node.key in plan.choices or node.key in plan.locked
     )
     return Recipe(rules, model_sha256=model_sha256, model_name=inventory.path.name, weight_type=plan.weight_type)
 
 
-def changed_nodes(before: PrecisionPlan, after: PrecisionPlan, keys: Iterable[str]) -> tuple[tuple[str, Precision, Precision], ...]:
+def changed_nodes(
+    before: PrecisionPlan, after: PrecisionPlan, keys: Iterable[str]
+) -> tuple[tuple[str, Precision, Precision], ...]:
     """(node, before, after) for every one of ``keys`` whose precision differs."""
     pairs = ((key, before.precision_of(key), after.precision_of(key)) for key in keys)
     return tuple((key, old, new) for key, old, new in pairs if old is not new)

@@ -70,8 +70,8 @@ class Rewriter:
 
     def quantized_names(self, name: str) -> tuple[str, str, str]:
         """Names of the UINT8 twin of a value, its scale and its zero point."""
-        base = f"{name}{self.infix}u8"
-        return base, f"{base}_scale", f"{base}_zp"
+        base = f"{name}{self.infix}{FormKind.TENSOR_UINT8.value}"
+        return base, f"{base}_scale", f"{base}_zero_point"
 
     def value_nodes(self, name: str, *, produced_half: bool, readers: Iterable[NodeRewrite]) -> tuple[NodeSpec, ...]:
         """Casts and quantizers that stand behind a value, in order.
@@ -152,7 +152,7 @@ class Rewriter:
         integer = NodeSpec(
             "ConvInteger" if is_conv else "MatMulInteger",
             f"{name}_quant",
-            (data, stored, data_zero_point, f"{stored}_zp"),
+            (data, stored, data_zero_point, f"{stored}_zero_point"),
             (total,),
             copy_from=node if is_conv else None,
         )
@@ -191,7 +191,7 @@ class Rewriter:
             f"{node.name or node.outputs[0]}_quant",
             (
                 node.inputs[0], weight, recurrence, *optional,
-                f"{weight}_scale", f"{weight}_zp", f"{recurrence}_scale", f"{recurrence}_zp",
+                f"{weight}_scale", f"{weight}_zero_point", f"{recurrence}_scale", f"{recurrence}_zero_point",
             ),
             node.outputs,
             MICROSOFT_DOMAIN,

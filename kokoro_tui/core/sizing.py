@@ -67,8 +67,7 @@ class Sizer:
         else:
             self._move_to(plan)
         graph = self._graph_bytes + self._node_total + self._weight_total + self._value_total
-        original = self.inventory.graph_bytes
-        total = self.inventory.file_bytes + message_bytes(graph) - message_bytes(original)
+        total = self.inventory.rest_bytes + message_bytes(graph)
         if self._microsoft_nodes and MICROSOFT_DOMAIN not in self.inventory.opsets:
             total += opset_bytes(MICROSOFT_DOMAIN, 1)
         return Estimate(self.inventory.file_bytes, total, dict(self._stored))
@@ -158,9 +157,7 @@ class Sizer:
 
     def _readers(self, name: str) -> tuple[NodeRewrite, ...]:
         by_key = self.inventory.by_key
-        return tuple(
-            self.rewriter.planned(by_key[key], self._plan) for key in self.inventory.readers.get(name, ())
-        )
+        return tuple(self.rewriter.planned(by_key[key], self._plan) for key in self.inventory.readers.get(name, ()))
 
     def _form_bytes(self, form: WeightForm) -> int:
         tensor = self.inventory.tensors[form.weight]

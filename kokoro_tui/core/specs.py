@@ -12,7 +12,14 @@ from enum import Enum
 from math import prod
 
 from kokoro_tui.core.inventory import NodeInfo, TensorInfo
-from kokoro_tui.core.wire import ITEM_BYTES, int_attribute_bytes, message_bytes, names_bytes, tensor_bytes, text_bytes
+from kokoro_tui.core.wire import (
+    ITEM_BYTES,
+    int_attribute_bytes,
+    message_bytes,
+    names_bytes,
+    tensor_bytes,
+    text_bytes,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +73,9 @@ class FormKind(Enum):
 
     HALF = "fp16"
     """Cast to FLOAT16."""
-    TENSOR_UINT8 = "u8"
+    TENSOR_UINT8 = "quantized_uint8"
     """Asymmetric UINT8 with one scale and zero point."""
-    TENSOR_INT8 = "i8"
+    TENSOR_INT8 = "quantized_int8"
     """Symmetric INT8 with one scale."""
     DIRECTION_INT8 = "lstm8"
     """LSTM weight [directions, 4*hidden, input] as symmetric INT8 [directions, input, 4*hidden], one scale each."""
@@ -109,7 +116,7 @@ class WeightForm:
             return (TensorSpec(name, "FLOAT16", dims),)
         if self.kind is FormKind.BROADCAST:
             return (TensorSpec(name, "FLOAT", (1, weight.parameters, *(1,) * (self.axis - 2))),)
-        scale, zero_point = f"{name}_scale", f"{name}_zp"
+        scale, zero_point = f"{name}_scale", f"{name}_zero_point"
         if self.kind is FormKind.CHANNEL_INT8:
             return (TensorSpec(name, "INT8", dims), TensorSpec(scale, "FLOAT", (dims[self.axis],)))
         if self.kind is FormKind.ROW_INT8:

@@ -14,12 +14,13 @@ from kokoro_tui.core.inventory import Inventory
 from kokoro_tui.core.plan import PrecisionPlan
 from kokoro_tui.core.quantize import derive
 from kokoro_tui.core.rewrite import Rewriter
+from kokoro_tui.core.sizing import Sizer
 from kokoro_tui.core.specs import WeightForm
 from kokoro_tui.core.support import refusal
 from kokoro_tui.errors import InputError, WorkError
 from kokoro_tui.graph.emit import Emitter
-from kokoro_tui.graph.load import MAX_PROTOBUF_BYTES, load_external_data, read_model
-from kokoro_tui.graph.read_inventory import has_body, inventory_of
+from kokoro_tui.graph.load import MAX_PROTOBUF_BYTES, external_tensors, load_external_data, read_model
+from kokoro_tui.graph.read_inventory import has_body, inventory_of, read_inventory
 from kokoro_tui.graph.verify import verify_against_plan
 from kokoro_tui.graph.write import NewTensor, write_file
 from kokoro_tui.store.atomic import atomic_path
@@ -43,10 +44,24 @@ class BuildReport:
     nodes_after: int
 
 
-def build_model(source: Path, plan: PrecisionPlan, target: Path, *, progress: Progress = lambda stage, share: None) -> BuildReport:
+def build_model(
+    source: Path,
+    plan: PrecisionPlan,
+    target: Path,
+    *,
+    progress: Progress = lambda stage, share: None,
+    accept: Callable[[Path], None] = lambda path: None,
+) -> BuildReport:
     """Write ``source`` with the precisions of ``plan`` to ``target``, then check the file against the plan.
 
     The target is replaced only when everything has passed.
+
+    Args:
+        source: The model to start from; it is not changed.
+        plan: Precisions by node.
+        target: The file to write.
+        progress: Receives stages and shares.
+        accept: A last check of the written file; what it raises keeps the target as it was.
 
     Raises:
         InputError: The source cannot be read, the target cannot be written, or a node cannot take its precision.
@@ -55,16 +70,19 @@ def build_model(source: Path, plan: PrecisionPlan, target: Path, *, progress: Pr
     with atomic_path(target) as partial:
         progress("read", 0.0)
         model = read_model(source)
-        before = inventory_of(model, source, source.stat().st_size)
+        before = read_inventory(source) if external_tensors(model) else inventory_of(model, source, _size(source))
         check_plan(before, plan)
+        ensure_embeddable(before, plan)
         load_external_data(model, source)
         progress("rewrite", 0.25)
         skeleton, tensors = rewrite_model(model, before, plan)
-        progress("write", 0.6)
+        progress("write", 0.5)
         write_file(partial, skeleton, tensors)
-        progress("check", 0.85)
+        progress("check", 0.7)
         after = verify_against_plan(partial, before, plan)
-        final_bytes = partial.stat().st_size
+        progress("load", 0.85)
+        accept(partial)
+        final_bytes = _size(partial)
     progress("done", 1.0)
     added, removed = count_differences(before, after)
     return BuildReport(
@@ -124,14 +142,15 @@ def count_differences(before: Inventory, after: Inventory) -> tuple[dict[str, in
 
 
 def _tensors(
-    model: onnx.ModelProto, rewriter: Rewriter, plan: PrecisionPlan, forms: Mapping[str, tuple[WeightForm, ...]]
+    model: onnx.ModelProto,
+    rewriter: Rewriter,
+    plan: PrecisionPlan,
+    forms: Mapping[str, tuple[WeightForm, ...]],
 ) -> Iterator[onnx.TensorProto | NewTensor]:
     """Initializers of the result: every original that something still reads, then its stored forms."""
     inventory = rewriter.inventory
     for tensor in model.graph.initializer:
-        readers = [
-            rewriter.planned(inventory.by_key[key], plan) for key in inventory.readers.get(tensor.name, ())
-        ]
+        readers = [rewriter.planned(inventory.by_key[key], plan) for key in inventory.readers.get(tensor.name, ())]
         if tensor.name not in forms or rewriter.float_wanted(tensor.name, readers):
             yield tensor
         if tensor.name not in forms:
@@ -156,13 +175,17 @@ def _restore_bodies(model: onnx.ModelProto, skeleton: onnx.ModelProto) -> None:
             node.CopyFrom(bodies[node.output[0]])
 
 
-def ensure_embeddable(inventory: Inventory, estimated_bytes: int) -> None:
+def ensure_embeddable(inventory: Inventory, plan: PrecisionPlan) -> None:
     """Refuse a result that no single ONNX file can hold.
 
     Raises:
         InputError: The result would be 2 GiB or more.
     """
-    if estimated_bytes > MAX_PROTOBUF_BYTES:
+    if Sizer(inventory, plan).estimate(plan).estimated_bytes > MAX_PROTOBUF_BYTES:
         raise InputError(
             f"{inventory.path.name} would give a file over 2 GiB", "choose smaller precisions for more nodes"
         )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size

@@ -2,65 +2,61 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
 
 from kokoro_tui.errors import WorkError
 
+_QUANTIZERS_MARK = {"onnx.quant.pre_process": "onnxruntime.quant"}
+_ERRORS_ONLY = 3
 
-def clean_up_export(
-    traced: Path, output: Path, metadata: Mapping[str, str], *, quant_preprocess: bool
-) -> int:
+
+def clean_up_export(traced: Path, output: Path, metadata: Mapping[str, str], *, quant_preprocess: bool) -> int:
     """Fold constants, infer shapes and record the metadata.
 
     Args:
-        traced: The model as the tracer wrote it; its folder also takes the intermediate copies.
+        traced: The model as the tracer wrote it; its folder also takes an intermediate copy.
         output: Where the finished model goes; an existing file is overwritten.
         metadata: Entries for the model's ``metadata_props``.
-        quant_preprocess: Run onnxruntime's preprocessing for quantization (basic optimizations and shapes);
-            shapes alone are inferred otherwise.
+        quant_preprocess: Apply onnxruntime's basic optimizations, as its quantizer wants them.
 
     Returns:
         How many nodes the model has.
 
     Raises:
-        WorkError: The traced model cannot be processed.
+        WorkError: onnxruntime cannot load the traced model.
     """
-    if quant_preprocess:
-        _preprocess(traced, output)
-    else:
-        onnx.shape_inference.infer_shapes_path(str(traced), str(output))
+    source = _optimize(traced) if quant_preprocess else traced
+    onnx.shape_inference.infer_shapes_path(str(source), str(output))
     model = onnx.load(str(output))
-    for key, value in metadata.items():
-        model.metadata_props.add(key=key, value=value)
+    mark = _QUANTIZERS_MARK if quant_preprocess else {}
+    onnx.helper.set_model_props(model, {**mark, **metadata})
     onnx.save(model, str(output))
     return len(model.graph.node)
 
 
-def _preprocess(traced: Path, output: Path) -> None:
-    # onnxruntime takes longer to import than most commands take to run.
-    from onnxruntime.quantization.shape_inference import quant_pre_process
+def _optimize(traced: Path) -> Path:
+    """Write a copy with constants folded and redundant nodes removed.
 
-    with _temporary_files_in(traced.parent):
-        try:
-            quant_pre_process(str(traced), str(output), skip_symbolic_shape=True)
-        except (RuntimeError, ValueError, onnx.shape_inference.InferenceError) as error:
-            raise WorkError(
-                f"the traced model cannot be preprocessed: {error}", "export with --no-quant-preprocess"
-            ) from error
+    These are the steps of onnxruntime's ``quant_pre_process(skip_symbolic_shape=True)``, which cannot be used
+    itself: it goes on with the unoptimized model after an error, and fills the system's temporary folder with
+    copies that stay there if this process is killed.
+    """
+    # onnxruntime is not needed to read a model, so the readers of this package must not wait for it.
+    import onnxruntime
 
-
-@contextmanager
-def _temporary_files_in(folder: Path) -> Iterator[None]:
-    # The preprocessing keeps two more copies of the model in the default folder, which may be a small memory
-    # disk, and which nobody would clean up if this process is killed.
-    before = tempfile.tempdir
-    tempfile.tempdir = str(folder)
+    optimized = traced.with_name("optimized.onnx")
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(optimized)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.log_severity_level = _ERRORS_ONLY
     try:
-        yield
-    finally:
-        tempfile.tempdir = before
+        onnxruntime.InferenceSession(str(traced), options, providers=["CPUExecutionProvider"])
+    # The types that onnxruntime raises have no common base but this one.
+    except Exception as error:
+        raise WorkError(
+            f"the traced model cannot be optimized: {error}", "export with --no-quant-preprocess"
+        ) from error
+    return optimized

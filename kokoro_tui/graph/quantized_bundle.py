@@ -117,23 +117,17 @@ def _named_parameters(source: _Graph) -> Iterator[tuple[str, DequantizedWeight]]
             yield match[1], _exact(source.array(name))
 
 
-def _conv_integer(
-    source: _Graph, node: onnx.NodeProto, module: str
-) -> Iterator[tuple[str, DequantizedWeight]]:
+def _conv_integer(source: _Graph, node: onnx.NodeProto, module: str) -> Iterator[tuple[str, DequantizedWeight]]:
     values, step = source.dequantized(node.input[1], _scale_of(node.input[1]), node.input[3])
     yield f"{module}.weight", DequantizedWeight(values, step)
 
 
-def _matmul_integer(
-    source: _Graph, node: onnx.NodeProto, module: str
-) -> Iterator[tuple[str, DequantizedWeight]]:
+def _matmul_integer(source: _Graph, node: onnx.NodeProto, module: str) -> Iterator[tuple[str, DequantizedWeight]]:
     values, step = source.dequantized(node.input[1], _scale_of(node.input[1]), node.input[3])
     yield f"{module}.weight", DequantizedWeight(np.ascontiguousarray(values.T), step[:, np.newaxis])
 
 
-def _float_weight(
-    source: _Graph, node: onnx.NodeProto, module: str
-) -> Iterator[tuple[str, DequantizedWeight]]:
+def _float_weight(source: _Graph, node: onnx.NodeProto, module: str) -> Iterator[tuple[str, DequantizedWeight]]:
     # Two activations multiplied, or the fixed basis of the inverse STFT: neither is a parameter.
     if node.input[1] not in source.tensors or "/stft/" in node.name:
         return
@@ -196,6 +190,4 @@ def _require_nothing_left_over(source: _Graph) -> None:
         raise InputError("the model holds no quantized Kokoro weights", _HINT)
     left_over = sorted(quantized - source.tensors_read)
     if left_over:
-        raise InputError(
-            f"the INT8 model holds {len(left_over)} unknown weights, {left_over[0]} first", _HINT
-        )
+        raise InputError(f"the INT8 model holds {len(left_over)} unknown weights, {left_over[0]} first", _HINT)

@@ -12,7 +12,7 @@ import onnx
 
 from kokoro_tui.core.groups import find_groups
 from kokoro_tui.core.inventory import MIN_CANDIDATE_PARAMETERS, Inventory, NodeInfo, TensorInfo, ValueInfo
-from kokoro_tui.core.wire import ITEM_BYTES, message_bytes
+from kokoro_tui.core.wire import ITEM_BYTES, message_bytes, tensor_bytes
 from kokoro_tui.errors import InputError
 from kokoro_tui.graph.load import external_file, external_tensors, read_model
 
@@ -56,10 +56,13 @@ def inventory_of(
     outputs = tuple(_value_info(value, 0) for value in graph.output)
     values = {v.name: _value_info(v, message_bytes(v.ByteSize())) for v in graph.value_info}
     values.update({value.name: value for value in (*inputs, *outputs)})
+    embedding = sum(tensors[t.name].record_bytes - message_bytes(t.ByteSize()) for t in external_tensors(model))
+    graph_bytes = graph.ByteSize() + embedding
     return Inventory(
         path=path,
         file_bytes=file_bytes,
-        graph_bytes=graph.ByteSize(),
+        rest_bytes=model.ByteSize() - message_bytes(graph.ByteSize()),
+        graph_bytes=graph_bytes,
         nodes=tuple(nodes),
         tensors=tensors,
         values=values,
@@ -88,8 +91,15 @@ def _tensor_info(tensor: onnx.TensorProto) -> TensorInfo:
         dims=dims,
         parameters=parameters,
         nbytes=_payload_bytes(tensor, dtype, parameters),
-        record_bytes=message_bytes(tensor.ByteSize()),
+        record_bytes=_record_bytes(tensor, dtype, dims, parameters),
     )
+
+
+def _record_bytes(tensor: onnx.TensorProto, dtype: str, dims: tuple[int, ...], parameters: int) -> int:
+    """Bytes of the record in the file; of external data, once a build has brought it in."""
+    if tensor.data_location != onnx.TensorProto.EXTERNAL:
+        return message_bytes(tensor.ByteSize())
+    return tensor_bytes(tensor.name, dtype, dims, parameters * ITEM_BYTES.get(dtype, 0))
 
 
 def _payload_bytes(tensor: onnx.TensorProto, dtype: str, parameters: int) -> int:
@@ -109,15 +119,11 @@ def _value_info(value: onnx.ValueInfoProto, record_bytes: int) -> ValueInfo:
     if kind != "tensor_type":
         return ValueInfo(value.name, (kind or "unknown").removesuffix("_type").upper(), (), record_bytes)
     tensor = value.type.tensor_type
-    shape = tuple(
-        dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or None) for dim in tensor.shape.dim
-    )
+    shape = tuple(dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or None) for dim in tensor.shape.dim)
     return ValueInfo(value.name, _DTYPE_NAMES.get(tensor.elem_type, "UNDEFINED"), shape, record_bytes)
 
 
-def _read_nodes(
-    graph: onnx.GraphProto, tensors: Mapping[str, TensorInfo], depth: int = 0
-) -> Iterator[NodeInfo]:
+def _read_nodes(graph: onnx.GraphProto, tensors: Mapping[str, TensorInfo], depth: int = 0) -> Iterator[NodeInfo]:
     """Nodes of a graph, then those of its bodies, which also see the initializers around them."""
     bodies = []
     for node in graph.node:
@@ -125,7 +131,8 @@ def _read_nodes(
         bodies.extend(_bodies(node))
     if bodies and depth >= MAX_SUBGRAPH_DEPTH:
         raise InputError(
-            f"the model nests subgraphs more than {MAX_SUBGRAPH_DEPTH} deep", "this is not a file that Kokoro writes"
+            f"the model nests subgraphs more than {MAX_SUBGRAPH_DEPTH} deep",
+            "this is not a file that Kokoro writes",
         )
     for body in bodies:
         inner = {**tensors, **{t.name: _tensor_info(t) for t in body.initializer}}

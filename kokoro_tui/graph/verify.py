@@ -18,6 +18,7 @@ from kokoro_tui.graph.read_inventory import inventory_of
 _QUANTIZED_OPS = {
     "Conv": "ConvInteger", "MatMul": "MatMulInteger", "Gemm": "MatMulInteger", "LSTM": "DynamicQuantizeLSTM",
 }  # fmt: skip
+_EIGHT_BITS = ("INT8", "UINT8")
 _MAX_SMALL_TENSOR = 1024
 """Initializers up to this many bytes go through the checker as they are; larger ones are checked by length."""
 
@@ -62,7 +63,10 @@ def check_structure(model: onnx.ModelProto) -> None:
         for dim in tensor.dims:
             expected *= dim
         if expected != len(tensor.raw_data):
-            raise WorkError(f"the initializer {tensor.name} has {len(tensor.raw_data)} bytes, not {expected}", "report this")
+            raise WorkError(
+                f"the initializer {tensor.name} has {len(tensor.raw_data)} bytes, not {expected}",
+                "report this",
+            )
         if tensor.name not in known:
             graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
     del graph.initializer[:]
@@ -74,7 +78,10 @@ def check_structure(model: onnx.ModelProto) -> None:
 
 
 def _interface_faults(before: Inventory, after: Inventory) -> Iterator[str]:
-    for kind, old, new in (("inputs", before.inputs, after.inputs), ("outputs", before.outputs, after.outputs)):
+    for kind, old, new in (
+        ("inputs", before.inputs, after.inputs),
+        ("outputs", before.outputs, after.outputs),
+    ):
         if [(v.name, v.dtype, v.shape) for v in old] != [(v.name, v.dtype, v.shape) for v in new]:
             yield f"its {kind} changed"
     if before.metadata != after.metadata:
@@ -82,19 +89,36 @@ def _interface_faults(before: Inventory, after: Inventory) -> Iterator[str]:
 
 
 def _plan_faults(before: Inventory, after: Inventory, plan: PrecisionPlan) -> Iterator[str]:
+    half_outputs = _half_outputs(before, after, plan)
     for node in before.main_nodes:
         precision = plan.precision_of(node.key)
-        if not _has_precision(node, precision, after):
+        if not _has_precision(node, precision, after, half_outputs):
             yield f"{node.key} is not {precision.label}"
 
 
-def _has_precision(node: NodeInfo, precision: Precision, after: Inventory) -> bool:
+def _half_outputs(before: Inventory, after: Inventory, plan: PrecisionPlan) -> frozenset[str]:
+    """Names in the result that hold FP16: outputs of casts to it and of nodes that the plan makes FP16."""
+    half_nodes = {(n.name, n.op) for n in before.main_nodes if plan.precision_of(n.key) is Precision.FP16}
+    kept = {name for node in before.main_nodes for name in node.outputs}
+    return frozenset(
+        name
+        for node in after.main_nodes
+        for name in node.outputs
+        if (node.op == "Cast" and node.attributes.get("to") == onnx.TensorProto.FLOAT16)
+        or ((node.name, node.op) in half_nodes and name not in kept)
+    )
+
+
+def _has_precision(node: NodeInfo, precision: Precision, after: Inventory, half_outputs: frozenset[str]) -> bool:
     output = next((name for name in node.outputs if name), "")
     if precision is Precision.INT8:
         return _is_dynamic(node, output, after)
     if precision is Precision.FP16:
-        found = _by_name(node, after)
-        return found is not None and all(_is_half(found.inputs[i], after) for i in half_inputs(node))
+        found = _half_twin(node, after)
+        return found is not None and all(
+            after.tensors[name].dtype == "FLOAT16" if name in after.tensors else name in half_outputs
+            for name in (found.inputs[i] for i in half_inputs(node))
+        )
     found = after.producers.get(output)
     if found is None or found.op != node.op or found.name != node.name:
         return False
@@ -104,41 +128,24 @@ def _has_precision(node: NodeInfo, precision: Precision, after: Inventory) -> bo
 
 
 def _is_dynamic(node: NodeInfo, output: str, after: Inventory) -> bool:
-    """Whether the integer operator stands upstream of the output, with 8-bit data and weight."""
+    """Whether the integer operator stands upstream of the output, with an 8-bit weight."""
+    integer_op = _QUANTIZED_OPS[node.op]
     producer = after.producers.get(output)
-    for _ in range(4):  # product, cast and integer operator, after a bias where there is one
-        if producer is None or producer.op == _QUANTIZED_OPS[node.op]:
+    for _ in range(4):  # bias, product, cast, then the integer operator
+        if producer is None or producer.op == integer_op:
             break
         producer = after.producers.get(producer.inputs[0])
-    if producer is None or producer.op != _QUANTIZED_OPS[node.op]:
-        return False
-    return after.dtype_of(producer.inputs[1]) in ("INT8", "UINT8")
+    return producer is not None and producer.op == integer_op and after.dtype_of(producer.inputs[1]) in _EIGHT_BITS
 
 
-def _by_name(node: NodeInfo, after: Inventory) -> NodeInfo | None:
-    """The node of the same name and op; unnamed nodes are found by their renamed output."""
-    if found := after.by_key.get(node.key):
-        return found if found.op == node.op and found.name == node.name else None
-    prefix = node.outputs[0]
-    return next(
-        (n for n in after.main_nodes if n.op == node.op and n.name == node.name and n.outputs[0].startswith(prefix)),
-        None,
-    )
-
-
-def _is_half(name: str, after: Inventory) -> bool:
-    """Whether a tensor is FP16: by its type, by the Cast that makes it, or by the FP16 node that does."""
-    if after.dtype_of(name) is not None:
-        return after.dtype_of(name) == "FLOAT16"
-    producer = after.producers.get(name)
-    if producer is None:
-        return False
-    if producer.op == "Cast":
-        return producer.attributes.get("to") == onnx.TensorProto.FLOAT16
-    positions = half_inputs(producer)
-    return bool(positions) and any(after.dtype_of(producer.inputs[i]) == "FLOAT16" for i in positions) or any(
-        _is_half(producer.inputs[i], after) for i in positions if producer.inputs[i] not in after.tensors
-    )
+def _half_twin(node: NodeInfo, after: Inventory) -> NodeInfo | None:
+    """The node of the same name and op; where names are missing or repeated, the one with the renamed output."""
+    found = after.by_key.get(node.key)
+    if found is None or found.name != node.name:
+        first = node.outputs[0]
+        twins = (n for n in after.main_nodes if n.op == node.op and n.outputs[0].startswith(first))
+        found = next(twins, None)
+    return found if found is not None and found.op == node.op else None
 
 
 def _is_dequantized(name: str, after: Inventory) -> bool:

@@ -57,7 +57,7 @@ def _record(tensor: onnx.TensorProto | NewTensor) -> Sequence[bytes | memoryview
         data_type = onnx.TensorProto.DataType.Value(spec.dtype)
         header = onnx.TensorProto(name=spec.name, dims=spec.dims, data_type=data_type)
         little_endian = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
-        raw = memoryview(little_endian.reshape(-1).view(np.uint8))
+        raw = little_endian.reshape(-1).view(np.uint8).data
     return header.SerializeToString(deterministic=True), _RAW_DATA_TAG + _varint(len(raw)), raw
 
 

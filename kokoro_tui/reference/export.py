@@ -81,9 +81,7 @@ def export_model(
     remove_stale_partials(output.parent)
     with atomic_path(output) as partial, quiet_torch():
         progress("reading the weights", 0.0)
-        chosen = resolve_weights(
-            weights, lambda fraction: progress("downloading the weights", 0.1 * fraction)
-        )
+        chosen = resolve_weights(weights, lambda fraction: progress("downloading the weights", 0.1 * fraction))
         progress("building the torch model", 0.1)
         model = build_model(chosen.parameters)
         if remove_weight_norm:
@@ -148,5 +146,5 @@ def _trace(model: torch.nn.Module, path: Path, *, export_duration: bool) -> None
     except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
         raise WorkError(
             f"the torch model cannot be traced: {str(error).splitlines()[0]}",
-            "try the torch version that the read-me names",
+            f"this is known to work with torch 2.13; installed is {torch.__version__}",
         ) from error

@@ -66,9 +66,7 @@ _WEIGHTS_HINT = "use kokoro-v1_0.pth, or --weights bundled"
 _INSTALL_HINT = 'pip install "kokoro-tui[export]"'
 
 # Affine parameters that the constructor sets to 1 and 0, fixed Fourier bases, and a layer that is never run.
-_FILLED_BY_CONSTRUCTOR = re.compile(
-    r"\.(norm[12]|adain[12]\.\d)\.norm\.(weight|bias)$|\.stft\.|^bert\.pooler\."
-)
+_FILLED_BY_CONSTRUCTOR = re.compile(r"\.(norm[12]|adain[12]\.\d)\.norm\.(weight|bias)$|\.stft\.|^bert\.pooler\.")
 
 
 def build_model(parameters: Mapping[str, FloatArray]) -> torch.nn.Module:
@@ -108,25 +106,25 @@ def fold_weight_norm(model: torch.nn.Module) -> None:
             remove_weight_norm(module)
 
 
-def require_kokoro() -> None:
+def require_kokoro(python: tuple[int, int] = sys.version_info[:2]) -> None:
     """Check that the reference model can be loaded, before anything slow begins.
+
+    Args:
+        python: Major and minor version of the interpreter.
 
     Raises:
         InputError: It cannot; the message says why.
     """
-    if sys.version_info >= _FIRST_UNSUPPORTED_PYTHON:
-        running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if python >= _FIRST_UNSUPPORTED_PYTHON:
         raise InputError(
-            f"the torch model needs kokoro 0.9.4, which does not install on Python {running}",
+            f"the torch model needs kokoro 0.9.4, which does not install on Python {python[0]}.{python[1]}",
             f"make an environment with Python 3.11 or 3.12, then {_INSTALL_HINT}",
         )
     for package in ("torch", "kokoro"):
         try:
             installed = version(package)
         except PackageNotFoundError as error:
-            raise InputError(
-                f"the torch model needs {package}, which is not installed", _INSTALL_HINT
-            ) from error
+            raise InputError(f"the torch model needs {package}, which is not installed", _INSTALL_HINT) from error
         if package == "kokoro" and _release(installed) < _REQUIRED_KOKORO:
             raise InputError(f"the torch model needs kokoro 0.9.4, not {installed}", _INSTALL_HINT)
 
@@ -172,10 +170,10 @@ def _load_parameters(model: torch.nn.Module, parameters: Mapping[str, FloatArray
             given[f"{name}_g"], given[f"{name}_v"] = split_weight_norm(values)
         else:
             given[name] = values
-    for name in state.keys() - given.keys():
+    for name in sorted(state.keys() - given.keys()):
         if not _FILLED_BY_CONSTRUCTOR.search(name):
             raise InputError(f"these are no Kokoro-82M weights: {name} is missing", _WEIGHTS_HINT)
-    for name in state.keys() & given.keys():
+    for name in sorted(state.keys() & given.keys()):
         if given[name].shape != tuple(state[name].shape):
             raise InputError(
                 f"these are no Kokoro-82M weights: {name} has shape {list(given[name].shape)}", _WEIGHTS_HINT

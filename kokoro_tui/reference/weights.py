@@ -68,7 +68,7 @@ def resolve_weights(choice: str, progress: Callable[[float], None] = lambda _: N
     """Read the weights that the user chose.
 
     Args:
-        choice: ``auto`` (the hub or its cache, else bundled), ``hub``, ``bundled`` or the path of a .pth file.
+        choice: ``auto`` (the hub or its cache, else bundled), ``hub``, ``bundled`` or a .pth file.
         progress: Told the fraction of a download that has arrived.
 
     Raises:

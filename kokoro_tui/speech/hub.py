@@ -22,7 +22,6 @@ _HINT = "put the voice file into the voice folder, or connect and start again"
 _lock = threading.Lock()
 _outages: list[str] = []
 
-
 logger = logging.getLogger(__name__)
 
 
@@ -58,15 +57,16 @@ def fetch_voice(name: str, seconds: float = HUB_SECONDS) -> Path:
         if _outages:
             raise WorkError(_outages[0], _HINT)
         outcomes: queue.SimpleQueue[Path | Exception] = queue.SimpleQueue()
+        outcome: Path | Exception
         threading.Thread(target=_attempt, args=(name, seconds, outcomes), daemon=True).start()
         try:
             outcome = outcomes.get(timeout=seconds)
-        except queue.Empty:
-            outcome = TimeoutError(f"no answer in {seconds:.0f} s")
+        except queue.Empty as error:
+            outcome = error
         if isinstance(outcome, Path):
             return outcome
         logger.info("fetching voice %s failed: %r", name, outcome)
-        _outages.append(_reason(outcome))
+        _outages.append(_reason(outcome, seconds))
         raise WorkError(_outages[0], _HINT) from outcome
 
 
@@ -93,10 +93,10 @@ def _download(name: str, seconds: float) -> Path:
     return Path(hf_hub_download(_RAW_REPOSITORY, filename, etag_timeout=seconds / 2))
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, seconds: float) -> str:
     """Say in words why nothing was fetched."""
     if isinstance(error, ImportError):
         return "huggingface_hub is not installed"
-    if isinstance(error, TimeoutError):
-        return f"the model hub gave {error}"
+    if isinstance(error, queue.Empty):
+        return f"the model hub gave no answer in {seconds:.0f} s"
     return f"the model hub was not reached ({type(error).__name__})"

@@ -59,8 +59,8 @@ def phonemize(text: str, language: str = DEFAULT_LANGUAGE, g2p: str = "espeak") 
     """Turn text into Kokoro's phoneme notation.
 
     English goes through espeak (`misaki.espeak.EspeakG2P`) unless spaCy is asked for. Kokoro was trained with
-    `misaki.en`: where espeak writes `ː`, `ɚ`, `ɾ` and `ɜː`, that has nothing, `əɹ`, `T` and `ɜɹ`, and it reads
-    numbers such as 3,210 and $5.50 as one. Both keep to the vocabulary but for brackets and rare letters.
+    `misaki.en`: where espeak writes `ː`, `ɚ`, `ɾ` and `ɜː`, that has nothing, `əɹ`, `T` and `ɜɹ`, and reads a
+    number such as 3,210 or $5.50 as one. Both keep to the vocabulary but for brackets and rare letters.
 
     Args:
         text: Any text; markup is read as plain text, control characters as spaces.

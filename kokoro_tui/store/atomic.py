@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kokoro_tui.errors import InputError
@@ -40,9 +40,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         if error.errno in _NO_SPACE:
             raise WriteError(f"the disk is full, {target} was not written", "free some space") from error
         if error.filename == str(partial):
-            raise WriteError(
-                f"{target} cannot be replaced: {error.strerror}", "close what holds it open"
-            ) from error
+            raise WriteError(f"{target} cannot be replaced: {error.strerror}", "close what holds it open") from error
         raise
     finally:
         partial.unlink(missing_ok=True)
@@ -54,10 +52,12 @@ def remove_stale_partials(directory: Path) -> None:
         match = _PARTIAL_NAME.fullmatch(path.name)
         if match is None or _is_running(int(match["pid"])):
             continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        # What belongs to somebody else stays; it is in nobody's way.
+        with suppress(OSError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 def _reserve(target: Path, partial: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from kokoro_tui.audio.device import load_sounddevice
 
-MissingPackage = "needs PortAudio and ALSA: apt-get install libportaudio2 libasound2"
+MISSING_PACKAGE = "needs PortAudio and ALSA: apt-get install libportaudio2"
 
 AlsaDevice = Callable[[str], Any]
 """Makes the given ALSA configuration the only one and returns the sounddevice module."""
@@ -45,7 +45,7 @@ def _configured(config_path: Path) -> Iterator[AlsaDevice]:
 def alsa(tmp_path: Path) -> Iterator[AlsaDevice]:
     """A function that puts an ALSA configuration into force for one test."""
     if ctypes.util.find_library("portaudio") is None or ctypes.util.find_library("asound") is None:
-        pytest.skip(MissingPackage)
+        pytest.skip(MISSING_PACKAGE)
     with _configured(tmp_path / "asound.conf") as configure:
         yield configure
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes.util
+import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -95,7 +97,7 @@ def test_portaudio_gets_a_switch_on_its_frame_without_gap(
 def test_a_switch_asked_for_while_playing_is_heard_within_fifty_milliseconds(
     alsa: AlsaDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sounddevice = alsa(file_device(tmp_path / "out.raw"))
+    alsa(file_device(tmp_path / "out.raw"))
     player = _open()
     player.load([ORIGINAL, CANDIDATE])
     mixer = player.mixer
@@ -118,7 +120,6 @@ def test_a_switch_asked_for_while_playing_is_heard_within_fifty_milliseconds(
     unchanged = int(np.flatnonzero(written[RAMP:] != original[RAMP:])[0]) + RAMP
     assert 0 <= unchanged - asked_at[0] <= 0.050 * 24_000
     np.testing.assert_array_equal(written[unchanged + RAMP :], candidate[unchanged + RAMP :])
-    assert sounddevice is sys.modules["sounddevice"]
 
 
 def test_the_device_is_taken_again_for_every_play(file_player: SounddevicePlayer, tmp_path: Path) -> None:
@@ -190,24 +191,42 @@ def test_a_device_that_vanishes_is_a_message(alsa: AlsaDevice) -> None:
     player.close()
 
 
-def test_alsa_does_not_write_over_the_screen(alsa: AlsaDevice, capfd: pytest.CaptureFixture[str]) -> None:
+def test_without_a_device_the_player_is_silent_and_says_so(
+    alsa: AlsaDevice, capfd: pytest.CaptureFixture[str]
+) -> None:
     alsa('pcm.broken { type plug slave.pcm "hw:77" }\n')
-    player = open_player(_no_problem)
-    player.close()
-    assert "ALSA lib" not in capfd.readouterr().err
-
-
-def test_without_a_device_the_player_is_silent_and_says_so(alsa: AlsaDevice) -> None:
-    alsa("pcm.null { type null }\n")
     player = open_player(_no_problem)
     assert isinstance(player, SilentPlayer)
     assert "no audio output device" in player.silence_reason
+    # ALSA's complaint about the missing card would be written over the terminal screen.
+    assert "ALSA lib" not in capfd.readouterr().err
+
+
+def test_a_portaudio_that_crashes_leaves_a_silent_player(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PortAudio 19.6 aborts its process where ALSA has no configuration at all."""
+
+    def abort(command: list[str], **_settings: object) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.CompletedProcess(command, -signal.SIGABRT)
+
+    monkeypatch.setattr(subprocess, "run", abort)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    player = open_player(_no_problem)
+    assert "PortAudio crashes" in (player.silence_reason or "")
+    assert "sounddevice" not in sys.modules
+
+
+def test_a_portaudio_that_hangs_leaves_a_silent_player(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(command: list[str], **_settings: object) -> None:
+        raise subprocess.TimeoutExpired(command, 10.0)
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    assert "PortAudio hangs" in (open_player(_no_problem).silence_reason or "")
 
 
 def test_without_portaudio_the_player_is_silent_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
     monkeypatch.setattr(ctypes.util, "find_library", lambda _name: None)
-    monkeypatch.setattr(sys, "path_importer_cache", {})
     player = open_player(_no_problem)
     assert isinstance(player, SilentPlayer)
     assert "PortAudio library not found" in player.silence_reason
@@ -219,6 +238,13 @@ def test_without_the_python_package_the_player_is_silent(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     player = open_player(_no_problem)
     assert "pip install sounddevice" in (player.silence_reason or "")
+
+
+def test_the_audio_package_loads_no_native_sound_library() -> None:
+    modules = "distance, mixer, player, wav"
+    code = f"import sys; from kokoro_tui.audio import {modules}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"sounddevice", "soundfile", "scipy"} & set(loaded.split())
 
 
 def test_a_silent_player_keeps_position_and_choice() -> None:
@@ -286,6 +312,8 @@ def test_a_device_that_asks_for_nothing_is_a_message(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("kokoro_tui.audio.player._SILENT_DEVICE_SECONDS", 0.0)
     assert not player.state().playing
     assert [problem.message for problem in problems] == ["the audio device does not respond"]
+    monkeypatch.setattr("kokoro_tui.audio.player._CLOSE_SECONDS", 0.01)
+    player.close()
 
 
 def test_a_device_that_cannot_be_opened_is_a_message() -> None:

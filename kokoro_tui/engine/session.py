@@ -1,0 +1,206 @@
+"""onnxruntime sessions: created quietly, run with the noise and the durations that the caller gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kokoro_tui.engine.signature import Signature
+from kokoro_tui.errors import InputError, WorkError
+from kokoro_tui.graph.harness import PINNED_DURATIONS, NoiseInput, read_harness
+from kokoro_tui.speech.utterance import Utterance
+
+NOISE_SEED = 20250816
+"""Default seed of the paired noise."""
+NOISE_DRAWS = 1 << 20
+"""Draws per random node; longer needs repeat them. 2**20 are about five seconds of Kokoro's nine harmonics."""
+NEVER_CHOSEN = frozenset({"AzureExecutionProvider"})
+"""Providers that onnxruntime lists although they cannot run a local model."""
+
+Waveform = npt.NDArray[np.float32]
+Feed = npt.NDArray[Any]
+_SPEED_TYPES = {"FLOAT": np.float32, "DOUBLE": np.float64, "INT32": np.int32, "INT64": np.int64}
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What one run gave."""
+
+    waveform: Waveform
+    """Samples [t] at 24 kHz, from -1 to 1."""
+    durations: npt.NDArray[np.int64] | None
+    """Frames of 600 samples per token [n], where the model tells."""
+    seconds: float
+    """Wall time of the run."""
+
+    @property
+    def real_time_factor(self) -> float:
+        """Wall time by length of the audio; below 1 is faster than real time."""
+        return self.seconds * 24_000 / max(1, self.waveform.size)
+
+
+class SpeechModel:
+    """A Kokoro model that is ready to run with paired noise.
+
+    Args:
+        path: The model file.
+        signature: How it names its inputs.
+        pin: Let durations be given to ``run``; only where the model has a duration output.
+        threads: Threads of one run; 0 takes onnxruntime's default.
+        seed: Of the noise; models that are compared must share it.
+        providers: Execution providers in order of preference.
+
+    Raises:
+        InputError: The file cannot be read.
+        WorkError: onnxruntime refuses the model.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        signature: Signature,
+        *,
+        pin: bool = True,
+        threads: int = 0,
+        seed: int = NOISE_SEED,
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+    ) -> None:
+        harness = read_harness(path, pin=pin)
+        self.signature = signature
+        self.pinnable = harness.pinnable
+        self.unpaired = harness.unpaired
+        self._noise = noise_feeds(harness.noise, seed)
+        self._session = create_session(harness.model, threads=threads, providers=providers, name=path.name)
+        declared = {value.name: value for value in self._session.get_inputs()}
+        self._options = run_options()
+        self._pin_type = np.int32 if "int32" in getattr(declared.get(PINNED_DURATIONS), "type", "") else np.int64
+
+    def run(self, clip: Utterance, *, durations: npt.NDArray[np.int64] | None = None) -> Rendering:
+        """Speak.
+
+        Args:
+            clip: What to say.
+            durations: Frames per token to hold the model to; None renders with its own.
+
+        Raises:
+            InputError: An id lies outside the model's vocabulary.
+            WorkError: The run failed or was stopped, or gave audio that is not finite.
+        """
+        check_ids(clip.input_ids, self.signature.vocabulary_size)
+        feeds = self._feeds(clip)
+        if self.pinnable:
+            feeds[PINNED_DURATIONS] = self._pin(self._own_durations(clip, feeds) if durations is None else durations)
+        names = [self.signature.waveform, *([self.signature.duration] if self.signature.duration else [])]
+        started = perf_counter()
+        outputs = self._run(names, feeds)
+        seconds = perf_counter() - started
+        waveform = np.ascontiguousarray(outputs[0], dtype=np.float32).reshape(-1)
+        if waveform.size == 0 or not np.isfinite(waveform).all():
+            raise WorkError("the model gave audio that is not finite", "move the riskiest nodes back to FP32")
+        own_durations = np.asarray(outputs[1], dtype=np.int64).reshape(-1) if len(outputs) > 1 else None
+        return Rendering(waveform, own_durations, seconds)
+
+    def stop(self) -> None:
+        """End the run that goes on in another thread; it raises ``WorkError`` within milliseconds."""
+        self._options.terminate = True
+
+    def _feeds(self, clip: Utterance) -> dict[str, Feed]:
+        feeds: dict[str, Feed] = dict(self._noise)
+        feeds[self.signature.tokens] = clip.input_ids
+        feeds[self.signature.style] = clip.style
+        feeds[self.signature.speed] = np.array([clip.speed], dtype=_SPEED_TYPES[self.signature.speed_dtype])
+        return feeds
+
+    def _own_durations(self, clip: Utterance, feeds: Mapping[str, Feed]) -> npt.NDArray[np.int64]:
+        """What the model itself would choose: only the nodes before its duration output are run."""
+        unused = self._pin(np.ones(clip.input_ids.size, dtype=np.int64))
+        self._options.only_execute_path_to_fetches = True
+        try:
+            outputs = self._run([self.signature.duration], {**feeds, PINNED_DURATIONS: unused})
+        finally:
+            self._options.only_execute_path_to_fetches = False
+        return np.asarray(outputs[0], dtype=np.int64)
+
+    def _pin(self, durations: npt.NDArray[np.int64]) -> Feed:
+        return durations.astype(self._pin_type).reshape(-1)
+
+    def _run(self, names: Sequence[str | None], feeds: Mapping[str, Feed]) -> list[Any]:
+        try:
+            return list(self._session.run(list(names), dict(feeds), self._options))
+        except Exception as error:
+            raise WorkError(f"onnxruntime could not run the model: {first_line(error)}", _RUN_HINT) from error
+
+
+_RUN_HINT = "run `kokoro-tui verify` on the source model; if that works, move the last changed nodes back"
+
+
+def create_session(
+    model: bytes | str,
+    *,
+    threads: int = 0,
+    providers: Sequence[str] = ("CPUExecutionProvider",),
+    name: str = "model",
+) -> Any:
+    """An onnxruntime session that prints nothing and does not spin while it waits.
+
+    Raises:
+        WorkError: onnxruntime refuses the model.
+    """
+    import onnxruntime  # 0.12 s: only where a model is run
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=list(providers))
+    except Exception as error:
+        raise WorkError(
+            f"onnxruntime cannot load {name}: {first_line(error)}",
+            "check that the file is complete, or update onnxruntime",
+        ) from error
+
+
+def run_options() -> Any:
+    """onnxruntime's ``RunOptions``; setting ``terminate`` on them stops a run."""
+    import onnxruntime  # 0.12 s: only where a model is run
+
+    return onnxruntime.RunOptions()
+
+
+def noise_feeds(noise: Sequence[NoiseInput], seed: int) -> dict[str, Feed]:
+    """The draws of every random node, by input name."""
+    return {entry.name: entry.draws(seed, index, NOISE_DRAWS) for index, entry in enumerate(noise)}
+
+
+def check_ids(input_ids: npt.NDArray[np.int64], vocabulary_size: int) -> None:
+    """Refuse ids that would read outside the token embedding.
+
+    Raises:
+        InputError: Naming the first such id.
+    """
+    bad = input_ids[(input_ids < 0) | (input_ids >= vocabulary_size)]
+    if bad.size:
+        raise InputError(
+            f"token id {int(bad[0])} is outside the model's vocabulary of {vocabulary_size}",
+            "check the phonemes; this model may have been exported with another vocabulary",
+        )
+
+
+def available_providers() -> tuple[str, ...]:
+    """Execution providers that can run a local model here, best first."""
+    import onnxruntime  # 0.12 s: only where a model is run
+
+    return tuple(p for p in onnxruntime.get_available_providers() if p not in NEVER_CHOSEN)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error message, without onnxruntime's prefix."""
+    text = str(error).strip().splitlines()
+    return text[0].removeprefix("[ONNXRuntimeError] : ") if text else type(error).__name__

@@ -1,0 +1,66 @@
+"""Recognise a Kokoro model by its inputs and outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kokoro_tui.core.inventory import Inventory
+
+TOKEN_NAMES = ("input_ids", "tokens")
+STYLE_WIDTH = 256
+DEFAULT_VOCABULARY = 178
+
+
+@dataclass(frozen=True)
+class Signature:
+    """How one export of Kokoro names and types its inputs and outputs."""
+
+    tokens: str
+    """Name of the token input, int64 [1, n]."""
+    style: str
+    """Name of the style input, float32 [1, 256]."""
+    speed: str
+    """Name of the speed input, [1]."""
+    speed_dtype: str
+    """``FLOAT`` or ``INT32``."""
+    waveform: str
+    """Name of the audio output."""
+    duration: str | None
+    """Name of the output that holds one duration per token, or None."""
+    vocabulary_size: int
+    """Token ids must be below it; from the token embedding."""
+
+
+def recognise(inventory: Inventory) -> Signature | None:
+    """The signature of a model, or None if it does not have Kokoro's inputs."""
+    inputs = {value.name: value for value in inventory.inputs}
+    tokens = next((name for name in TOKEN_NAMES if name in inputs), None)
+    speed = inputs.get("speed")
+    if tokens is None or "style" not in inputs or speed is None or not inventory.outputs:
+        return None
+    if speed.dtype not in ("FLOAT", "INT32", "INT64", "DOUBLE"):
+        return None
+    duration = next((v.name for v in inventory.outputs[1:] if "dur" in v.name.lower()), None)
+    return Signature(
+        tokens=tokens,
+        style="style",
+        speed="speed",
+        speed_dtype=speed.dtype,
+        waveform=inventory.outputs[0].name,
+        duration=duration,
+        vocabulary_size=_vocabulary_size(inventory, tokens),
+    )
+
+
+def _vocabulary_size(inventory: Inventory, tokens: str) -> int:
+    """Rows of the smallest table that token ids index directly: ids from there on would read out of bounds."""
+    rows = [
+        inventory.tensors[node.inputs[0]].dims[0]
+        for node in inventory.nodes
+        if node.op == "Gather"
+        and len(node.inputs) > 1
+        and node.inputs[1] == tokens
+        and node.inputs[0] in inventory.tensors
+        and len(inventory.tensors[node.inputs[0]].dims) == 2
+    ]
+    return min(rows, default=DEFAULT_VOCABULARY)

@@ -1,0 +1,175 @@
+"""The headless core that both front ends call: an open model, changes to its plan, and what they cost.
+
+Nothing here prints, and nothing here knows of a screen. What holds the interpreter lock for long is in
+``kokoro_tui.jobs.tasks`` and runs in a child process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from kokoro_tui.core.inventory import MIN_CANDIDATE_PARAMETERS, Inventory, NodeInfo
+from kokoro_tui.core.plan import PrecisionPlan
+from kokoro_tui.core.precision import Precision
+from kokoro_tui.core.recipe import Recipe, recipe_of, resolve
+from kokoro_tui.core.selection import Matcher
+from kokoro_tui.core.sizing import Estimate, Sizer
+from kokoro_tui.core.support import allowed, refusal
+from kokoro_tui.core.trials import PredictedDistance, TrialTable, predict_distance
+from kokoro_tui.engine.signature import Signature, recognise
+from kokoro_tui.graph.read_inventory import read_inventory
+
+
+@dataclass(frozen=True)
+class Change:
+    """What came of asking for a precision."""
+
+    plan: PrecisionPlan
+    changed: tuple[str, ...]
+    """Keys whose precision or lock is new, in graph order; members of shared-weight groups included."""
+    locked: tuple[str, ...] = ()
+    """Keys that were left alone because they are locked."""
+    refused: Mapping[str, str] | None = None
+    """Keys that cannot take the precision, and why."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a pattern, or a set of rows, stands for once groups are completed."""
+
+    keys: tuple[str, ...]
+    """Node keys in graph order."""
+    groups: int
+
+
+class Workbench:
+    """One open model.
+
+    Args:
+        inventory: The model's nodes and tensors.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self.trials: TrialTable | None = None
+        self.trials_path: Path | None = None
+        self._sizer = Sizer(inventory)
+        self._sort_order = {node.key: index for index, node in enumerate(inventory.nodes)}
+
+    @classmethod
+    def open(cls, path: Path, *, min_parameters: int = MIN_CANDIDATE_PARAMETERS) -> Workbench:
+        """Read a model file.
+
+        Raises:
+            InputError: It is missing, damaged or not ONNX.
+        """
+        return cls(read_inventory(path, min_parameters=min_parameters))
+
+    @cached_property
+    def signature(self) -> Signature | None:
+        """How the model names its inputs; None if it is not a Kokoro model, which then gets no audio step."""
+        return recognise(self.inventory)
+
+    @cached_property
+    def model_sha256(self) -> str:
+        """Digest of the model file; reads all of it, so the first call belongs off the UI thread."""
+        with self.inventory.path.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+
+    # Selecting
+
+    def select(self, pattern: str, keys: Iterable[str] | None = None) -> Selection:
+        """The nodes in whose key ``pattern`` is found, with the rest of their groups.
+
+        Args:
+            pattern: A regular expression, searched.
+            keys: Where to look; the candidates unless given.
+
+        Raises:
+            SelectionError: The pattern is invalid or takes too long.
+        """
+        among = keys if keys is not None else (node.key for node in self.inventory.candidates)
+        return self.complete(Matcher.compile(pattern).select(among))
+
+    def complete(self, keys: Iterable[str]) -> Selection:
+        """Node keys with the other members of their shared-weight groups, in graph order."""
+        group_of = self.inventory.group_of
+        groups = dict.fromkeys(group_of[key].key if key in group_of else key for key in keys)
+        found = {m for key in groups for m in (group_of[key].members if key in group_of else (key,))}
+        return Selection(tuple(sorted(found, key=self._sort_order.__getitem__)), len(groups))
+
+    # Changing a plan
+
+    def set_precision(self, plan: PrecisionPlan, keys: Iterable[str], precision: Precision) -> Change:
+        """Give nodes and the rest of their groups a precision; locked nodes and impossible ones are left alone."""
+        free, locked, refused = [], [], {}
+        for key in self.complete(keys).keys:
+            if key in plan.locked:
+                locked.append(key)
+            elif reason := refusal(self.inventory, self.inventory.by_key[key], precision):
+                refused[key] = reason
+            else:
+                free.append(key)
+        return self._change(plan, plan.with_precision(free, precision), tuple(locked), refused)
+
+    def next_precision(self, plan: PrecisionPlan, key: str) -> Precision:
+        """The precision after the present one that the node can take; FP32 after the last."""
+        possible = allowed(self.inventory, self.inventory.by_key[key])
+        present = plan.precision_of(key)
+        index = possible.index(present) if present in possible else -1
+        return possible[(index + 1) % len(possible)]
+
+    def toggle_excluded(self, plan: PrecisionPlan, keys: Iterable[str]) -> Change:
+        """Exclude nodes (FP32 and locked); if all of them are excluded already, unlock them."""
+        whole = self.complete(keys).keys
+        after = plan.unlocking(whole) if plan.locked.issuperset(whole) else plan.excluding(whole)
+        return self._change(plan, after, (), {})
+
+    def _change(
+        self, before: PrecisionPlan, after: PrecisionPlan, locked: tuple[str, ...], refused: Mapping[str, str]
+    ) -> Change:
+        changed = sorted(after.changed_keys(before), key=self._sort_order.__getitem__)
+        return Change(after if changed else before, tuple(changed), locked, refused)
+
+    # What a plan costs and gives
+
+    def estimate(self, plan: PrecisionPlan) -> Estimate:
+        """Size of the file that ``plan`` builds; exact, and quick for plans close to the last one asked for."""
+        return self._sizer.estimate(plan)
+
+    def node_bytes(self, key: str, plan: PrecisionPlan) -> int:
+        """Bytes of the weights that one node reads in ``plan``."""
+        return self._sizer.node_bytes(key, plan)
+
+    def predict(self, plan: PrecisionPlan) -> PredictedDistance | None:
+        """Predicted mel distance of ``plan``; None without trials."""
+        return predict_distance(self.inventory, plan, self.trials) if self.trials is not None else None
+
+    def refusals(self, node: NodeInfo) -> dict[Precision, str]:
+        """The precisions that a node cannot take, and why."""
+        reasons = {p: refusal(self.inventory, node, p) for p in Precision}
+        return {precision: reason for precision, reason in reasons.items() if reason}
+
+    # Recipes
+
+    def recipe(self, plan: PrecisionPlan) -> Recipe:
+        """The recipe that gives exactly ``plan`` on this model."""
+        return recipe_of(plan, self.inventory, self.model_sha256)
+
+    def resolve(self, recipe: Recipe) -> PrecisionPlan:
+        """The plan that a recipe gives on this model, with the loaded trials.
+
+        Raises:
+            InputError: A rule does not fit the model.
+        """
+        return resolve(recipe, self.inventory, self.trials)
+
+    def rebuild_command(self, recipe_path: Path, output_path: Path) -> str:
+        """The shell command that builds a saved recipe headless."""
+        words = ["kokoro-tui", "export-optimized", str(self.inventory.path), "--recipe", str(recipe_path)]
+        return shlex.join([*words, "--output-path", str(output_path)])
