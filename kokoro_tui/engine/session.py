@@ -106,6 +106,11 @@ class SpeechModel:
         own_durations = np.asarray(outputs[1], dtype=np.int64).reshape(-1) if len(outputs) > 1 else None
         return Rendering(waveform, own_durations, seconds)
 
+    @property
+    def noise(self) -> tuple[Waveform, ...]:
+        """The draws of every random node [draws], in graph order."""
+        return tuple(self._noise.values())
+
     def stop(self) -> None:
         """End the run that goes on in another thread; it raises ``WorkError`` within milliseconds."""
         self._options.terminate = True

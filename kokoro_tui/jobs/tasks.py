@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kokoro_tui.audio.wav import write_wav
 from kokoro_tui.core.plan import PrecisionPlan
@@ -13,7 +14,11 @@ from kokoro_tui.engine.session import Rendering, SpeechModel, create_session
 from kokoro_tui.engine.signature import Signature
 from kokoro_tui.graph.apply_plan import BuildReport, build_model
 from kokoro_tui.jobs.child import Progress
-from kokoro_tui.speech.utterance import Utterance
+from kokoro_tui.speech.utterance import DEFAULT_TEXT, Utterance, prepare
+
+if TYPE_CHECKING:
+    from kokoro_tui.reference.export import ExportReport
+    from kokoro_tui.reference.torch_model import TorchReference
 
 ORIGINAL_WAV = "original.wav"
 CANDIDATE_WAV = "candidate.wav"
@@ -79,6 +84,46 @@ def audition(
     write_wav(candidate_wav, found.candidate)
     progress("done", 1.0)
     return Audition(report, found, tuple(references), original_wav, candidate_wav)
+
+
+def export(
+    output: Path,
+    weights: str = "auto",
+    *,
+    score_difference: bool = True,
+    remove_weight_norm: bool = True,
+    quant_preprocess: bool = True,
+    export_duration: bool = True,
+    progress: Progress,
+) -> ExportReport:
+    """Export the torch model to ONNX and compare the two; see ``reference.export.export_model``.
+
+    Raises:
+        InputError, WorkError: See ``export_model``.
+    """
+    from kokoro_tui.reference.export import export_model  # torch: seconds to import
+
+    return export_model(
+        output,
+        weights=weights,
+        progress=progress,
+        score=_score if score_difference else None,
+        remove_weight_norm=remove_weight_norm,
+        quant_preprocess=quant_preprocess,
+        export_duration=export_duration,
+    )
+
+
+def build_bundled(target: Path, *, progress: Progress) -> ExportReport:
+    """Export the bundled weights to the user's cache; the first start without a model does this once."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return export(target, "bundled", progress=progress)
+
+
+def _score(torch_model: TorchReference, path: Path) -> float:
+    from kokoro_tui.reference.score import compare_with_torch  # torch: seconds to import
+
+    return compare_with_torch(torch_model, path, prepare(allow_network=False, text=DEFAULT_TEXT)[0]).mel_distance
 
 
 def load_once(path: Path) -> None:
