@@ -23,11 +23,19 @@ class WeightType(StrEnum):
 class PrecisionPlan:
     """Which node gets which precision, and which nodes are excluded from bulk changes."""
 
-    choices: Mapping[str, Precision] = field(default_factory=lambda: MappingProxyType({}))
-    """Precision by node key; FP32 nodes are absent."""
+    choices: Mapping[str, Precision] = field(default_factory=dict)
+    """Precision by node key, read-only; FP32 nodes are left out."""
     locked: frozenset[str] = frozenset()
     """Keys that thresholds, presets, regex actions and the planner leave alone."""
     weight_type: WeightType = WeightType.QINT8
+
+    def __post_init__(self) -> None:
+        chosen = {key: precision for key, precision in self.choices.items() if precision is not Precision.FP32}
+        object.__setattr__(self, "choices", MappingProxyType(chosen))
+
+    def __reduce__(self) -> tuple[type[PrecisionPlan], tuple[dict[str, Precision], frozenset[str], WeightType]]:
+        # A mapping proxy cannot be pickled, and plans go to child processes.
+        return PrecisionPlan, (dict(self.choices), self.locked, self.weight_type)
 
     def precision_of(self, key: str) -> Precision:
         """The precision of one node."""
@@ -35,13 +43,7 @@ class PrecisionPlan:
 
     def with_precision(self, keys: Iterable[str], precision: Precision) -> PrecisionPlan:
         """The plan with these nodes at ``precision``, locked ones too: the caller decides about locks."""
-        choices = dict(self.choices)
-        for key in keys:
-            if precision is Precision.FP32:
-                choices.pop(key, None)
-            else:
-                choices[key] = precision
-        return replace(self, choices=MappingProxyType(choices))
+        return replace(self, choices={**self.choices, **dict.fromkeys(keys, precision)})
 
     def excluding(self, keys: Iterable[str]) -> PrecisionPlan:
         """The plan with these nodes at FP32 and locked."""

@@ -14,7 +14,7 @@ from functools import cached_property
 from kokoro_tui.core.inventory import Inventory, NodeInfo
 from kokoro_tui.core.plan import PrecisionPlan, WeightType
 from kokoro_tui.core.precision import Precision
-from kokoro_tui.core.specs import FormKind, NodeSpec, WeightForm, choose_infix
+from kokoro_tui.core.specs import DYNAMIC_PARTS, FormKind, NodeSpec, WeightForm, choose_infix
 from kokoro_tui.core.support import half_inputs, weight_inputs
 
 MICROSOFT_DOMAIN = "com.microsoft"
@@ -50,8 +50,9 @@ class Rewriter:
     @cached_property
     def infix(self) -> str:
         """Text between an old name and its new suffix."""
-        written = (name for node in self.inventory.nodes for name in node.outputs)
-        return choose_infix(frozenset((*self.inventory.tensors, *written)))
+        used = (name for node in self.inventory.nodes for name in (*node.inputs, *node.outputs))
+        given = (value.name for value in self.inventory.inputs)
+        return choose_infix(frozenset((*self.inventory.tensors, *given, *used)))
 
     def node(self, node: NodeInfo, precision: Precision) -> NodeRewrite:
         """What ``node`` becomes at ``precision``."""
@@ -144,9 +145,10 @@ class Rewriter:
         weight = self._dynamic_weight_form(node)
         stored = weight.base_name(self.infix)
         data, data_scale, data_zero_point = self.quantized_names(node.inputs[0])
-        total, floats, scale = (f"{output}{self.infix}{part}" for part in ("int32", "float", "scale"))
+        total, floats, scale, product = (f"{output}{self.infix}{part}" for part in DYNAMIC_PARTS)
         bias = node.inputs[2] if len(node.inputs) > 2 else ""
-        product = f"{output}{self.infix}product" if bias else output
+        if not bias:
+            product = output
         forms = [weight]
         is_conv = node.op == "Conv"
         integer = NodeSpec(

@@ -40,7 +40,7 @@ class Matcher:
             where = f" at position {position}" if position is not None else ""
             reason = getattr(error, "msg", None) or str(error)
             raise SelectionError(
-                f"invalid regular expression {pattern!r}: {reason}{where}",
+                f"invalid regular expression {_shortened(pattern)}: {reason}{where}",
                 "escape special characters with a backslash, as in conv_post\\.",
             ) from error
 
@@ -59,8 +59,16 @@ class Matcher:
             if remaining <= 0:
                 raise TimeoutError
             return self._compiled.search(name, timeout=remaining) is not None
-        except TimeoutError as error:
+        except (TimeoutError, MemoryError) as error:
             raise SelectionError(
-                f"the pattern {self.pattern!r} takes too long to match",
+                f"the pattern {_shortened(self.pattern)} takes too long to match",
                 "avoid nested repeats such as (a+)+",
             ) from error
+
+
+def _shortened(pattern: str) -> str:
+    """A pattern as it is quoted in messages, which are one line."""
+    return repr(pattern if len(pattern) <= _SHOWN_CHARACTERS else f"{pattern[:_SHOWN_CHARACTERS]}…")
+
+
+_SHOWN_CHARACTERS = 80

@@ -6,7 +6,6 @@ specs, the estimate is exact by construction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from math import prod
@@ -65,7 +64,7 @@ class TensorSpec:
     @property
     def record_bytes(self) -> int:
         """Bytes in the file, tag and length included."""
-        return tensor_bytes(self.name, self.dtype, self.dims, self.nbytes)
+        return tensor_bytes(self.name, self.dims, self.nbytes)
 
 
 class FormKind(Enum):
@@ -100,7 +99,7 @@ class WeightForm:
 
     def base_name(self, infix: str) -> str:
         """Name of the main tensor."""
-        extra = str(self.axis) if self.kind is FormKind.CHANNEL_INT8 else ""
+        extra = str(self.axis) if self.kind in (FormKind.CHANNEL_INT8, FormKind.BROADCAST) else ""
         return f"{self.weight}{infix}{self.kind.value}{extra}{'t' if self.transposed else ''}"
 
     def float_name(self, infix: str) -> str:
@@ -157,13 +156,19 @@ class WeightForm:
         return ()
 
 
-def choose_infix(names: Mapping[str, object] | frozenset[str]) -> str:
+DYNAMIC_PARTS = ("int32", "float", "scale", "product")
+"""What stands between an integer operator and its output: the sum, the sum as float, the scale, the scaled sum."""
+_SUFFIXES = (*(kind.value for kind in FormKind), *DYNAMIC_PARTS)
+
+
+def choose_infix(names: frozenset[str]) -> str:
     """Text between an old name and its new suffix such that no new name is taken already.
 
     A model that this tool has written before holds such names; its next build gets another infix.
     """
+    text = "\n".join(names)
     infix, attempt = "__", 1
-    while any(f"{infix}{kind.value}" in name for name in names for kind in FormKind):
+    while any(f"{infix}{suffix}" in text for suffix in _SUFFIXES):
         attempt += 1
         infix = f"__{attempt}_"
     return infix

@@ -91,6 +91,8 @@ def _half_refusal(inventory: Inventory, node: NodeInfo) -> str | None:
             continue  # these operators take nothing but floats
         if dtype != "FLOAT":
             return f"its input {node.inputs[position]} is {dtype or 'of unknown type'}, not FLOAT"
+    if node.op == "LayerNormalization" and len([name for name in node.outputs if name]) > 1:
+        return "its mean and deviation stay FLOAT whatever its type is"
     if any(
         inventory.dtype_of(name) == "FLOAT16" or (inventory.dtype_of(name) is None and node.op == "Gather")
         for name in node.outputs
@@ -124,6 +126,8 @@ def _dynamic_refusal(inventory: Inventory, node: NodeInfo) -> str | None:
     attributes = node.attributes
     if inventory.opsets.get("", 0) < 11:
         return "DynamicQuantizeLinear needs opset 11"
+    if node.inputs[0] in inventory.tensors:
+        return f"its input {node.inputs[0]} is an initializer, so there is no activation to quantize"
     if inventory.dtype_of(node.inputs[0]) not in (None, "FLOAT"):
         return f"its input {node.inputs[0]} is {inventory.dtype_of(node.inputs[0])}, not FLOAT"
     if node.op == "Gemm" and (

@@ -16,8 +16,6 @@ ITEM_BYTES = {
 }  # fmt: skip
 """Bytes per element; four-bit types and strings are missing because they have no whole number."""
 
-_DATA_TYPE_NUMBER = {"FLOAT": 1, "UINT8": 2, "INT8": 3, "INT64": 7, "FLOAT16": 10}
-
 
 def varint_bytes(value: int) -> int:
     """Bytes of a varint; negative numbers take ten."""
@@ -26,9 +24,9 @@ def varint_bytes(value: int) -> int:
     return max(1, (value.bit_length() + 6) // 7)
 
 
-def message_bytes(length: int, tag_bytes: int = 1) -> int:
+def message_bytes(length: int) -> int:
     """Bytes of a length-delimited field that holds ``length`` bytes."""
-    return tag_bytes + varint_bytes(length) + length
+    return 1 + varint_bytes(length) + length
 
 
 def text_bytes(text: str) -> int:
@@ -46,12 +44,11 @@ def int_attribute_bytes(name: str, value: int) -> int:
     return message_bytes(text_bytes(name) + 1 + varint_bytes(value) + 3)
 
 
-def tensor_bytes(name: str, dtype: str, dims: tuple[int, ...], nbytes: int) -> int:
+def tensor_bytes(name: str, dims: tuple[int, ...], nbytes: int) -> int:
     """Bytes of an initializer inside its graph: dims (1, unpacked), data_type (2), name (8), raw_data (9)."""
-    body = sum(1 + varint_bytes(dim) for dim in dims)
-    body += 1 + varint_bytes(_DATA_TYPE_NUMBER[dtype])
-    body += text_bytes(name) + message_bytes(nbytes)
-    return message_bytes(body)
+    data_type = 2  # every number is below 128
+    dimensions = sum(1 + varint_bytes(dim) for dim in dims)
+    return message_bytes(dimensions + data_type + text_bytes(name) + message_bytes(nbytes))
 
 
 def opset_bytes(domain: str, version: int) -> int:

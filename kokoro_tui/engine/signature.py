@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from kokoro_tui.core.inventory import Inventory
 
 TOKEN_NAMES = ("input_ids", "tokens")
 STYLE_WIDTH = 256
 DEFAULT_VOCABULARY = 178
+SPEED_TYPES = {"FLOAT": np.float32, "DOUBLE": np.float64, "INT32": np.int32, "INT64": np.int64}
+"""NumPy type of the speed input by its ONNX element type."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ def recognise(inventory: Inventory) -> Signature | None:
     speed = inputs.get("speed")
     if tokens is None or "style" not in inputs or speed is None or not inventory.outputs:
         return None
-    if speed.dtype not in ("FLOAT", "INT32", "INT64", "DOUBLE"):
+    if speed.dtype not in SPEED_TYPES:
         return None
     duration = next((v.name for v in inventory.outputs[1:] if "dur" in v.name.lower()), None)
     return Signature(

@@ -19,8 +19,8 @@ from kokoro_tui.core.specs import WeightForm
 from kokoro_tui.core.support import refusal
 from kokoro_tui.errors import InputError, WorkError
 from kokoro_tui.graph.emit import Emitter
-from kokoro_tui.graph.load import MAX_PROTOBUF_BYTES, external_tensors, load_external_data, read_model
-from kokoro_tui.graph.read_inventory import has_body, inventory_of, read_inventory
+from kokoro_tui.graph.load import MAX_PROTOBUF_BYTES, external_tensors, load_external_data, read_model, subgraphs
+from kokoro_tui.graph.read_inventory import inventory_of, read_inventory
 from kokoro_tui.graph.verify import verify_against_plan
 from kokoro_tui.graph.write import NewTensor, write_file
 from kokoro_tui.store.atomic import atomic_path
@@ -169,9 +169,9 @@ def _tensors(
 
 def _restore_bodies(model: onnx.ModelProto, skeleton: onnx.ModelProto) -> None:
     """Put back nodes with subgraphs byte for byte: onnx_ir annotates the initializers of their bodies."""
-    bodies = {node.output[0]: node for node in model.graph.node if node.output and has_body(node)}
+    bodies = {node.output[0]: node for node in model.graph.node if node.output and subgraphs(node)}
     for node in skeleton.graph.node:
-        if node.output and has_body(node):
+        if node.output and subgraphs(node):
             node.CopyFrom(bodies[node.output[0]])
 
 

@@ -62,8 +62,8 @@ class Harness:
     """Random nodes that cannot be fed; with any of these two runs differ."""
 
 
-def read_harness(path: Path, *, pin: bool) -> Harness:
-    """Read a model file and expose its draws, and with ``pin`` its durations.
+def read_harness(path: Path, duration: str | None) -> Harness:
+    """Read a model file and expose its draws, and its durations where ``duration`` names such an output.
 
     Raises:
         InputError: See ``read_model``.
@@ -71,7 +71,7 @@ def read_harness(path: Path, *, pin: bool) -> Harness:
     model = read_model(path)
     load_external_data(model, path)
     noise = expose_noise(model)
-    pinnable = pin and expose_durations(model)
+    pinnable = duration is not None and expose_durations(model, duration)
     unpaired = tuple(n.name or n.op_type for n in model.graph.node if n.op_type in _UNPAIRABLE)
     initializers = list(model.graph.initializer)
     del model.graph.initializer[:]
@@ -104,7 +104,7 @@ def expose_noise(model: onnx.ModelProto) -> tuple[NoiseInput, ...]:
     return tuple(found)
 
 
-def expose_durations(model: onnx.ModelProto, output: str = "duration") -> bool:
+def expose_durations(model: onnx.ModelProto, output: str) -> bool:
     """Let everything that reads the duration output read an input instead, in place.
 
     Returns:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import stat
+from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
 
+from kokoro_tui.core.wire import ITEM_BYTES
 from kokoro_tui.errors import InputError
 
 MAX_PROTOBUF_BYTES = 2**31 - 1
@@ -34,25 +38,95 @@ def read_model(path: Path) -> onnx.ModelProto:
         raise _not_onnx(path) from error
     if not model.HasField("graph") or model.ir_version <= 0 or not model.opset_import:
         raise _not_onnx(path)
+    _check_contents(model, path)
     for tensor in external_tensors(model):
         external_file(path, tensor)
     return model
+
+
+def subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    """The bodies of an If, Loop or Scan node; none for others."""
+    bodies: list[onnx.GraphProto] = []
+    for attribute in node.attribute:
+        if attribute.type == onnx.AttributeProto.GRAPH:
+            bodies.append(attribute.g)
+        elif attribute.type == onnx.AttributeProto.GRAPHS:
+            bodies.extend(attribute.graphs)
+    return bodies
+
+
+def _check_contents(model: onnx.ModelProto, path: Path) -> None:
+    """Refuse names that are not text, ambiguous weights, and external data that nobody has looked at."""
+    damaged = "copy or export the model again"
+    for graph in _graphs(model.graph):
+        # protobuf hands out bytes where a text is not UTF-8.
+        if any(isinstance(text, bytes) for text in _texts(graph)):
+            raise InputError(f"{path} is damaged: it holds a name that is not UTF-8 text", damaged)
+        names = [tensor.name for tensor in graph.initializer]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InputError(f"{path} is damaged: it holds the initializer {twice!r} more than once", damaged)
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _inner_tensors(model)):
+        raise InputError(
+            f"{path.name} keeps data of a node or a subgraph in another file, which is not opened",
+            "save the model with that data inside",
+        )
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """A graph and all bodies of its nodes."""
+    yield graph
+    for node in graph.node:
+        for body in subgraphs(node):
+            yield from _graphs(body)
+
+
+def _texts(graph: onnx.GraphProto) -> Iterator[str]:
+    yield graph.name
+    yield from (tensor.name for tensor in graph.initializer)
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        yield value.name
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+
+
+def _inner_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor but the initializers of the main graph."""
+    nodes = [node for function in model.functions for node in function.node]
+    for graph in _graphs(model.graph):
+        nodes += graph.node
+        if graph is not model.graph:
+            yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
+    for node in nodes:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
 
 
 def load_external_data(model: onnx.ModelProto, path: Path) -> None:
     """Bring the external data of ``model`` into memory; every file was checked by ``read_model``.
 
     Raises:
-        InputError: A data file is shorter than its tensors say.
+        InputError: A data file does not hold what its tensors say, or all of them together exceed 2 GiB.
     """
-    for tensor in external_tensors(model):
+    tensors = external_tensors(model)
+    if sum(_external_span(tensor)[1] for tensor in tensors) > MAX_PROTOBUF_BYTES:
+        raise InputError(f"{path.name} has more than 2 GiB of weights, which no single file can hold", _SMALLER_HINT)
+    for tensor in tensors:
         source = external_file(path, tensor)
         offset, length = _external_span(tensor)
-        with source.open("rb") as handle:
-            handle.seek(offset)
-            tensor.raw_data = handle.read() if length is None else handle.read(length)
+        try:
+            with source.open("rb") as handle:
+                handle.seek(offset)
+                tensor.raw_data = handle.read(length)
+        except OSError as error:
+            raise InputError(f"cannot read {source}: {error.strerror or error}", _BESIDE_HINT) from error
         tensor.ClearField("external_data")
-        tensor.data_location = onnx.TensorProto.DEFAULT
+        tensor.ClearField("data_location")
 
 
 def external_tensors(model: onnx.ModelProto) -> list[onnx.TensorProto]:
@@ -67,20 +141,22 @@ def external_file(path: Path, tensor: onnx.TensorProto) -> Path:
         InputError: It is missing, too short, or outside the model's folder (also through links).
     """
     location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
-    folder = path.parent.resolve()
-    source = (folder / location).resolve()
-    if not location or Path(location).is_absolute() or not source.is_relative_to(folder):
+    try:
+        folder = path.parent.resolve()
+        source = (folder / location).resolve()
+        inside = bool(location) and not Path(location).is_absolute() and source.is_relative_to(folder)
+        size = source.stat().st_size if inside and source.is_file() else None
+    # A location may be anything: with NUL, longer than a path can be, not UTF-8, a circle of links.
+    except (ValueError, TypeError, OSError, RuntimeError) as error:
+        raise InputError(f"{path.name} names an impossible external data file", "export the model again") from error
+    if not inside:
         raise InputError(
-            f"{path.name} keeps weights outside its own folder ({location!r}), which is not opened",
-            "put the data file beside the model",
+            f"{path.name} keeps weights outside its own folder ({location!r}), which is not opened", _BESIDE_HINT
         )
-    if not source.is_file():
-        raise InputError(
-            f"{path.name} needs the external data file {location!r}, which is missing",
-            "put the data file beside the model",
-        )
+    if size is None:
+        raise InputError(f"{path.name} needs the external data file {location!r}, which is missing", _BESIDE_HINT)
     offset, length = _external_span(tensor)
-    if offset < 0 or (length is not None and length < 0) or offset + (length or 0) > source.stat().st_size:
+    if offset + length > size:
         raise InputError(
             f"the external data file {location!r} is shorter than {path.name} says",
             "copy the data file again and compare the sizes",
@@ -88,29 +164,56 @@ def external_file(path: Path, tensor: onnx.TensorProto) -> Path:
     return source
 
 
-def _external_span(tensor: onnx.TensorProto) -> tuple[int, int | None]:
+_BESIDE_HINT = "put the data file beside the model"
+_SMALLER_HINT = "choose a smaller model"
+
+
+def _external_span(tensor: onnx.TensorProto) -> tuple[int, int]:
+    """Offset and length of the data of an external tensor in its file, in bytes."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
+    expected = payload_bytes(tensor)
     try:
-        return int(entries.get("offset", 0)), int(entries["length"]) if "length" in entries else None
+        offset, length = int(entries.get("offset", 0)), int(entries.get("length", expected))
     except ValueError as error:
         raise InputError(
             f"the external data entry of {tensor.name!r} is not a number", "export the model again"
         ) from error
+    if offset < 0 or length != expected:
+        raise InputError(f"the external data entry of {tensor.name!r} does not fit its shape", "export the model again")
+    return offset, length
+
+
+def payload_bytes(tensor: onnx.TensorProto) -> int:
+    """Bytes that the elements of a tensor take by its type and dims; 0 for strings and unknown types."""
+    name = _DTYPE_NAMES.get(tensor.data_type, "")
+    count = prod(tensor.dims)
+    if name in _PARTS_OF_A_BYTE:
+        return -(-count // _PARTS_OF_A_BYTE[name])
+    return count * ITEM_BYTES.get(name, 0)
+
+
+_DTYPE_NAMES: dict[int, str] = {number: name for name, number in onnx.TensorProto.DataType.items()}
+_PARTS_OF_A_BYTE = {"UINT4": 2, "INT4": 2, "FLOAT4E2M1": 2, "UINT2": 4, "INT2": 4}
+"""Elements that share a byte."""
 
 
 def _read_file(path: Path) -> bytes:
     hint = "check the path; `kokoro-tui export` writes a kokoro.onnx"
     try:
-        if path.is_dir():
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
             raise InputError(f"{path} is a folder, not a model file", "name the .onnx file in it")
-        size = path.stat().st_size
-        if size > MAX_PROTOBUF_BYTES:
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{path} is not a file that can be read from start to end", hint)
+        if status.st_size > MAX_PROTOBUF_BYTES:
             raise InputError(
                 f"{path} is larger than 2 GiB, which no ONNX file can be", "keep its weights as external data"
             )
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"there is no file {path}", hint) from error
+    except ValueError as error:  # a NUL in the name
+        raise InputError(f"{str(path)!r} is no file name", hint) from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}", hint) from error
     if not content:

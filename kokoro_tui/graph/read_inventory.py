@@ -9,12 +9,13 @@ from math import prod
 from pathlib import Path
 
 import onnx
+from google.protobuf.message import Message
 
 from kokoro_tui.core.groups import find_groups
 from kokoro_tui.core.inventory import MIN_CANDIDATE_PARAMETERS, Inventory, NodeInfo, TensorInfo, ValueInfo
 from kokoro_tui.core.wire import ITEM_BYTES, message_bytes, tensor_bytes
 from kokoro_tui.errors import InputError
-from kokoro_tui.graph.load import external_file, external_tensors, read_model
+from kokoro_tui.graph.load import external_file, external_tensors, payload_bytes, read_model, subgraphs
 
 _DTYPE_NAMES: dict[int, str] = {number: name for name, number in onnx.TensorProto.DataType.items()}
 _ATTRIBUTE = onnx.AttributeProto
@@ -56,12 +57,12 @@ def inventory_of(
     outputs = tuple(_value_info(value, 0) for value in graph.output)
     values = {v.name: _value_info(v, message_bytes(v.ByteSize())) for v in graph.value_info}
     values.update({value.name: value for value in (*inputs, *outputs)})
-    embedding = sum(tensors[t.name].record_bytes - message_bytes(t.ByteSize()) for t in external_tensors(model))
-    graph_bytes = graph.ByteSize() + embedding
+    payload = sum(tensor.record_bytes for tensor in tensors.values())
+    graph_bytes = _bytes_without(graph, "initializer") + payload
     return Inventory(
         path=path,
         file_bytes=file_bytes,
-        rest_bytes=model.ByteSize() - message_bytes(graph.ByteSize()),
+        rest_bytes=_bytes_without(model, "graph"),
         graph_bytes=graph_bytes,
         nodes=tuple(nodes),
         tensors=tensors,
@@ -79,39 +80,62 @@ def inventory_of(
     )
 
 
+def _bytes_without(message: Message, heavy: str) -> int:
+    """Serialized length of a message without one of its fields.
+
+    Asking for the length of a whole model writes all its weights to memory, which takes most of a second.
+    """
+    light = type(message)()
+    for field, value in message.ListFields():
+        if field.name == heavy:
+            continue
+        if field.is_repeated:
+            getattr(light, field.name).MergeFrom(value)
+        elif isinstance(value, Message):
+            getattr(light, field.name).CopyFrom(value)
+        else:
+            setattr(light, field.name, value)
+    return light.ByteSize()
+
+
 def _tensor_info(tensor: onnx.TensorProto) -> TensorInfo:
     dims = tuple(tensor.dims)
-    dtype = _DTYPE_NAMES.get(tensor.data_type, "UNDEFINED")
-    parameters = prod(dims)
     if any(dim < 0 for dim in dims):
         raise InputError(f"the initializer {tensor.name!r} has a negative dimension", "export the model again")
+    dtype = _DTYPE_NAMES.get(tensor.data_type, "UNDEFINED")
+    nbytes = _stored_bytes(tensor, dtype)
+    external = tensor.data_location == onnx.TensorProto.EXTERNAL
     return TensorInfo(
         name=tensor.name,
         dtype=dtype,
         dims=dims,
-        parameters=parameters,
-        nbytes=_payload_bytes(tensor, dtype, parameters),
-        record_bytes=_record_bytes(tensor, dtype, dims, parameters),
+        parameters=prod(dims),
+        nbytes=nbytes,
+        # Of external data, once a build has brought it in.
+        record_bytes=tensor_bytes(tensor.name, dims, nbytes) if external else message_bytes(tensor.ByteSize()),
     )
 
 
-def _record_bytes(tensor: onnx.TensorProto, dtype: str, dims: tuple[int, ...], parameters: int) -> int:
-    """Bytes of the record in the file; of external data, once a build has brought it in."""
-    if tensor.data_location != onnx.TensorProto.EXTERNAL:
-        return message_bytes(tensor.ByteSize())
-    return tensor_bytes(tensor.name, dtype, dims, parameters * ITEM_BYTES.get(dtype, 0))
+def _stored_bytes(tensor: onnx.TensorProto, dtype: str) -> int:
+    """Payload of a tensor.
 
-
-def _payload_bytes(tensor: onnx.TensorProto, dtype: str, parameters: int) -> int:
-    if tensor.HasField("raw_data"):
-        return len(tensor.raw_data)
-    if dtype in ("UINT4", "INT4", "FLOAT4E2M1"):
-        return (parameters + 1) // 2
-    if dtype in ("UINT2", "INT2"):
-        return (parameters + 3) // 4
+    Raises:
+        InputError: The file does not hold as many elements as the dims say.
+    """
     if dtype == "STRING":
         return sum(len(text) for text in tensor.string_data)
-    return parameters * ITEM_BYTES.get(dtype, 0)
+    expected = payload_bytes(tensor)
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        return expected
+    found = len(tensor.raw_data) if tensor.HasField("raw_data") else expected
+    if not tensor.HasField("raw_data") and dtype == "FLOAT":
+        found = 4 * len(tensor.float_data)
+    if found != expected and expected:
+        raise InputError(
+            f"the initializer {tensor.name!r} holds {found} bytes, but its shape asks for {expected}",
+            "copy or export the model again",
+        )
+    return found
 
 
 def _value_info(value: onnx.ValueInfoProto, record_bytes: int) -> ValueInfo:
@@ -128,7 +152,7 @@ def _read_nodes(graph: onnx.GraphProto, tensors: Mapping[str, TensorInfo], depth
     bodies = []
     for node in graph.node:
         yield _node_info(node, tensors, depth)
-        bodies.extend(_bodies(node))
+        bodies.extend(subgraphs(node))
     if bodies and depth >= MAX_SUBGRAPH_DEPTH:
         raise InputError(
             f"the model nests subgraphs more than {MAX_SUBGRAPH_DEPTH} deep",
@@ -137,21 +161,6 @@ def _read_nodes(graph: onnx.GraphProto, tensors: Mapping[str, TensorInfo], depth
     for body in bodies:
         inner = {**tensors, **{t.name: _tensor_info(t) for t in body.initializer}}
         yield from _read_nodes(body, inner, depth + 1)
-
-
-def has_body(node: onnx.NodeProto) -> bool:
-    """Whether a node holds a subgraph."""
-    return any(a.type in (_ATTRIBUTE.GRAPH, _ATTRIBUTE.GRAPHS) for a in node.attribute)
-
-
-def _bodies(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    bodies: list[onnx.GraphProto] = []
-    for attribute in node.attribute:
-        if attribute.type == _ATTRIBUTE.GRAPH:
-            bodies.append(attribute.g)
-        elif attribute.type == _ATTRIBUTE.GRAPHS:
-            bodies.extend(attribute.graphs)
-    return bodies
 
 
 def _node_info(node: onnx.NodeProto, tensors: Mapping[str, TensorInfo], depth: int) -> NodeInfo:
@@ -207,7 +216,7 @@ def _make_keys_unique(nodes: list[NodeInfo]) -> None:
 def _subgraph_reads(graph: onnx.GraphProto) -> Iterable[str]:
     """Names that bodies anywhere below ``graph`` read; a few too many do no harm."""
     for node in graph.node:
-        for body in _bodies(node):
+        for body in subgraphs(node):
             for inner in body.node:
                 yield from inner.input
             yield from (value.name for value in body.output)

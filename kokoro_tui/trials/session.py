@@ -1,0 +1,181 @@
+"""A whole trial run as both front ends start it: check the table, prepare, run, leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kokoro_tui.core.plan import WeightType
+from kokoro_tui.core.trials import TrialKind, TrialRow, TrialTable
+from kokoro_tui.engine.session import NOISE_SEED
+from kokoro_tui.errors import InputError
+from kokoro_tui.jobs.child import run_in_child
+from kokoro_tui.speech.utterance import Utterance
+from kokoro_tui.store.atomic import remove_stale_partials
+from kokoro_tui.store.paths import cache_folder, log_path, make_folder
+from kokoro_tui.store.trial_meta import TrialMeta, differences, read_meta, write_meta
+from kokoro_tui.store.trial_table import append_rows, move_aside, read_trials
+from kokoro_tui.trials.context import ALGORITHM_VERSION, TrialContext, prepare_context
+from kokoro_tui.trials.run import TrialControl, TrialEvent, TrialRun
+from kokoro_tui.trials.schedule import DEFAULT_KINDS, Schedule, schedule
+from kokoro_tui.trials.workers import ProcessWorkers, Workers
+from kokoro_tui.workbench import Workbench
+
+FRESH_HINT = "add --fresh to move it aside and start anew, or name another file with --output-path"
+
+
+@dataclass(frozen=True)
+class TrialRequest:
+    """What to try, on what, and where the table goes."""
+
+    output_path: Path
+    clips: tuple[Utterance, ...]
+    keys: tuple[str, ...]
+    """Nodes to try; their shared-weight groups are tried with them."""
+    kinds: tuple[TrialKind, ...] = DEFAULT_KINDS
+    per_node: bool = False
+    weight_type: WeightType = WeightType.QINT8
+    workers: int = 0
+    """Worker processes; 0 takes one a core."""
+    fresh: bool = False
+    """Move an existing table aside."""
+    seed: int = NOISE_SEED
+
+
+@dataclass(frozen=True)
+class TrialStart:
+    """What a run found out before its first trial."""
+
+    plan: Schedule
+    context: TrialContext
+    notes: tuple[str, ...]
+
+
+class TrialSession:
+    """One run.
+
+    Args:
+        workbench: The open model.
+        request: What to do.
+        workers: Where trials run; processes of this machine unless given.
+
+    Raises:
+        InputError: The model is not a Kokoro model, there is nothing to try, or the table belongs to another run.
+    """
+
+    def __init__(self, workbench: Workbench, request: TrialRequest, workers: Workers | None = None) -> None:
+        if workbench.signature is None:
+            raise InputError(
+                f"{workbench.inventory.path.name} does not have Kokoro's inputs, so it cannot be heard",
+                "name a Kokoro export with input_ids or tokens, style and speed",
+            )
+        if not request.keys or not request.kinds or not request.clips:
+            raise InputError("there is nothing to try", "widen --only, or lower --min-params")
+        self.signature = workbench.signature
+        self.workbench = workbench
+        self.request = request
+        self.control = TrialControl()
+        self.meta = _meta(workbench, request)
+        self.notes: tuple[str, ...] = ()
+        self.table = self._open_table()
+        self.plan = schedule(
+            workbench.inventory, request.keys, request.kinds, per_node=request.per_node, known=self.table
+        )
+        self.context: TrialContext | None = None
+        self._workers = workers
+
+    def events(self, on_stage: Callable[[str, float], None] = lambda stage, share: None) -> Iterator[TrialEvent]:
+        """Prepare and run; the table on the disk is complete after every event.
+
+        Args:
+            on_stage: Receives stages and shares of the preparation, on the calling thread.
+
+        Raises:
+            Cancelled: ``control.stop`` was set.
+            KokoroTuiError: The reference cannot be run, or the table cannot be written.
+        """
+        self._write(self.plan.skipped)
+        if not self.plan.trials:
+            return
+        with _work_folder() as folder:
+            self.context = run_in_child(
+                prepare_context,
+                self.workbench.inventory.path,
+                self.signature,
+                self.request.clips,
+                folder,
+                weight_type=self.request.weight_type,
+                seed=self.request.seed,
+                on_progress=on_stage,
+                cancel=self.control.stop,
+                log_path=log_path(),
+            )
+            workers = self._workers or ProcessWorkers(self.request.workers or os.cpu_count() or 1, log_path())
+            finished = False
+            try:
+                run = TrialRun(self.workbench.inventory, self.context, self.plan, workers, self._write, self.control)
+                yield from run.events()
+                finished = True
+            finally:
+                workers.close(now=not finished)
+
+    def _open_table(self) -> TrialTable:
+        """The rows of an earlier run under the same conditions.
+
+        Raises:
+            InputError: The file holds another run's rows.
+        """
+        path = self.request.output_path
+        if self.request.fresh and (aside := move_aside(path)) is not None:
+            self.notes = (f"the old table is now {aside}",)
+        if not path.exists() or path.stat().st_size == 0:
+            return TrialTable()
+        stored = read_meta(path)
+        if stored is None:
+            raise InputError(f"{path} does not say what it was measured on", FRESH_HINT)
+        if found := differences(stored, self.meta):
+            raise InputError(f"{path} is not continued: {'; '.join(found)}", FRESH_HINT)
+        loaded = read_trials(path)
+        self.notes = loaded.notes
+        return loaded.table
+
+    def _write(self, rows: Sequence[TrialRow]) -> None:
+        if not rows:
+            return
+        if read_meta(self.request.output_path) is None:
+            write_meta(self.request.output_path, self.meta)
+        append_rows(self.request.output_path, rows)
+        self.table = self.table.with_rows(rows)
+
+
+def _meta(workbench: Workbench, request: TrialRequest) -> TrialMeta:
+    return TrialMeta(
+        model_sha256=workbench.model_sha256,
+        phonemes=tuple(clip.phonemes for clip in request.clips),
+        input_ids=tuple(tuple(int(i) for i in clip.input_ids.reshape(-1)) for clip in request.clips),
+        voice=tuple(clip.voice for clip in request.clips),
+        noise_seed=request.seed,
+        weight_type=request.weight_type,
+        calibration="",
+        algorithm_version=ALGORITHM_VERSION,
+    )
+
+
+@contextmanager
+def _work_folder() -> Iterator[Path]:
+    """A folder for pieces and tensors that is gone afterwards; those of killed runs go first."""
+    parent = make_folder(cache_folder())
+    remove_stale_partials(parent)
+    # The name ends like that of a half-written file, so that the next run removes what a kill leaves.
+    number = 0
+    while (folder := parent / f".trials-{number}.partial-{os.getpid()}").exists():
+        number += 1
+    make_folder(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
