@@ -154,6 +154,7 @@ def create_session(
     *,
     threads: int = 0,
     optimize: bool = False,
+    arena: bool = True,
     providers: Sequence[str] = ("CPUExecutionProvider",),
     name: str = "model",
 ) -> Any:
@@ -165,6 +166,8 @@ def create_session(
         optimize: Let onnxruntime fuse nodes, as a deployed model is run. Fusions change the last bits of F0, which
             is integrated into the phase: two FP32 sessions that fuse differently are up to 0.05 apart in mel
             distance. Measurements therefore run without, which costs no time on FP32 and 9 % on INT8.
+        arena: Let the session keep the memory of its largest run. Many sessions in one process had better not: 88
+            pieces of Kokoro hold 3.7 GB with and 1.0 GB without, at the same speed.
         providers: Execution providers in order of preference.
         name: What to call the model in errors.
 
@@ -178,6 +181,7 @@ def create_session(
     options.intra_op_num_threads = threads
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = arena
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(model, options, providers=list(providers))

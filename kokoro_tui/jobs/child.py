@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeVar
@@ -140,7 +141,7 @@ def isolate_child(log_path: Path | None) -> None:
     """Keep a child off the terminal and let it die with its parent, however that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    target = os.open(log_path or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    target = _open_log(log_path)
     for stream in (1, 2):
         os.dup2(target, stream)
     os.close(target)
@@ -150,6 +151,15 @@ def isolate_child(log_path: Path | None) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+
+
+def _open_log(log_path: Path | None) -> int:
+    """A descriptor of the log; of nowhere if the log cannot be written, which is no reason to stop."""
+    if log_path is not None:
+        with suppress(OSError):
+            log_path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    return os.open(os.devnull, os.O_WRONLY)
 
 
 def _follow(sentinel: int) -> None:

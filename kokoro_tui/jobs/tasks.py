@@ -86,6 +86,49 @@ def audition(
     return Audition(report, found, tuple(references), original_wav, candidate_wav)
 
 
+@dataclass(frozen=True)
+class SpeechRequest:
+    """What to say, before it is turned into ids."""
+
+    text: str
+    voice: str | None
+    """A voice name or file; None for the default voice."""
+
+
+def audition_text(
+    source: Path,
+    plan: PrecisionPlan,
+    target: Path,
+    signature: Signature,
+    speech: SpeechRequest,
+    folder: Path,
+    known: tuple[Sequence[Utterance], Sequence[Rendering]] | None = None,
+    *,
+    progress: Progress,
+) -> tuple[tuple[Utterance, ...], Audition]:
+    """Prepare a text and audition it; see ``audition``.
+
+    Args:
+        source: The original model.
+        plan: What to build.
+        target: Where the optimized model goes.
+        signature: Of the original, and so of the result.
+        speech: What to say.
+        folder: Where the WAVs go.
+        known: The clips of this text and what the original gave for them, if it has been rendered before.
+        progress: Receives stages and shares.
+
+    Raises:
+        InputError, WorkError: See ``audition`` and ``speech.utterance.prepare``.
+    """
+    progress("phonemes", 0.0)
+    if known is None:
+        clips = prepare(speech.text, voice=speech.voice, vocabulary_size=signature.vocabulary_size)
+        return clips, audition(source, plan, target, signature, clips, folder, progress=progress)
+    clips = tuple(known[0])
+    return clips, audition(source, plan, target, signature, clips, folder, known[1], progress=progress)
+
+
 def export(
     output: Path,
     weights: str = "auto",

@@ -140,7 +140,7 @@ class _Reference:
         self._folder = folder
         self._seed = seed
         self._left = budget
-        self._sessions = [create_session(str(file.path), threads=0) for file in model.pieces]
+        self._sessions = [create_session(str(file.path), threads=0, arena=False) for file in model.pieces]
         self._last_uses = last_uses(model)
         self.stored = stored_values(model)
         self.seconds = [0.0] * len(model.pieces)

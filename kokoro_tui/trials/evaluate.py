@@ -63,7 +63,10 @@ class Evaluator:
         self._context = context
         self._threads = threads
         self._pieces = context.cut.pieces
-        self._sessions: dict[int, Any] = {}
+        # All at once: opened between trials they would pin the heap at its largest extent.
+        self._sessions = [
+            create_session(str(file.path), threads=threads, arena=False, name="a piece") for file in self._pieces
+        ]
         self._last_uses = last_uses(context.cut)
 
     @cached_property
@@ -109,14 +112,8 @@ class Evaluator:
             inside = [name for name in spec.members if name in file.members]
             if inside:
                 model = rewrite_piece(file.path, inside, spec.kind.precision, self._context.weight_type)
-                found[index] = create_session(model, threads=self._threads, name="the changed piece")
+                found[index] = create_session(model, threads=self._threads, arena=False, name="the changed piece")
         return found
-
-    def _session(self, index: int) -> Any:
-        if index not in self._sessions:
-            path = str(self._pieces[index].path)
-            self._sessions[index] = create_session(path, threads=self._threads, name="a piece")
-        return self._sessions[index]
 
 
 class _ClipRun:
@@ -182,7 +179,7 @@ class _ClipRun:
             piece = file.piece
             if index not in self._changed and not any(name in differing for name in piece.inputs):
                 continue
-            session = self._changed.get(index) or evaluator._session(index)
+            session = self._changed.get(index) or evaluator._sessions[index]
             values = {name: self._value(name, differing) for name in piece.inputs}
             outputs = run_piece(session, piece.outputs, inputs_of(piece.inputs, values))
             for name, value in zip(piece.outputs, outputs, strict=True):

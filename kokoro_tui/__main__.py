@@ -1,0 +1,20 @@
+"""Entry point of ``kokoro-tui`` and of ``python -m kokoro_tui``."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    try:
+        from kokoro_tui.cli.main import run  # here, because child processes import this module as well
+
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while the modules were loading
+        code = 130
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
