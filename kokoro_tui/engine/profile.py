@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kokoro_tui.engine.session import check_ids, first_line
-from kokoro_tui.engine.signature import SPEED_TYPES, Signature
+from kokoro_tui.engine.signature import Signature, speed_feed
 from kokoro_tui.errors import WorkError
 from kokoro_tui.speech.utterance import Utterance
 from kokoro_tui.store.atomic import atomic_path
@@ -51,8 +51,8 @@ def profile_run(
     import onnxruntime  # 0.12 s: only where a model is run
 
     check_ids(clip.input_ids, signature.vocabulary_size)
-    speed = np.array([clip.speed], dtype=SPEED_TYPES[signature.speed_dtype])
-    feeds = {signature.tokens: clip.input_ids, signature.style: clip.style, signature.speed: speed}
+    feeds = {signature.tokens: clip.input_ids, signature.style: clip.style}
+    feeds[signature.speed] = speed_feed(signature, clip.speed)
     with atomic_path(target) as partial, TemporaryDirectory(prefix="kokoro-tui-") as folder:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4

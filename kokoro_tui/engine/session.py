@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kokoro_tui.engine.signature import SPEED_TYPES, Signature
+from kokoro_tui.engine.signature import Signature, speed_feed
 from kokoro_tui.errors import InputError, WorkError
 from kokoro_tui.graph.harness import PINNED_DURATIONS, NoiseInput, read_harness
 from kokoro_tui.speech.utterance import Utterance
@@ -78,7 +78,9 @@ class SpeechModel:
         self._session = create_session(harness.model, threads=threads, providers=providers, name=path.name)
         declared = {value.name: value for value in self._session.get_inputs()}
         self._options = run_options()
-        self._pin_type = np.int32 if "int32" in getattr(declared.get(PINNED_DURATIONS), "type", "") else np.int64
+        pinned = declared.get(PINNED_DURATIONS)
+        self._pin_type = _PIN_TYPES.get(pinned.type if pinned else "", np.int64)
+        self._pin_shape = (*(1,) * (len(pinned.shape) - 1), -1) if pinned else (-1,)
 
     def run(self, clip: Utterance, *, durations: npt.NDArray[np.int64] | None = None) -> Rendering:
         """Speak.
@@ -88,7 +90,7 @@ class SpeechModel:
             durations: Frames per token to hold the model to; None renders with its own.
 
         Raises:
-            InputError: An id lies outside the model's vocabulary.
+            InputError: An id lies outside the model's vocabulary, or the model cannot take the speed.
             WorkError: The run failed or was stopped, or gave audio that is not finite.
         """
         check_ids(clip.input_ids, self.signature.vocabulary_size)
@@ -123,7 +125,7 @@ class SpeechModel:
         feeds: dict[str, Feed] = dict(self._noise)
         feeds[self.signature.tokens] = clip.input_ids
         feeds[self.signature.style] = clip.style
-        feeds[self.signature.speed] = np.array([clip.speed], dtype=SPEED_TYPES[self.signature.speed_dtype])
+        feeds[self.signature.speed] = speed_feed(self.signature, clip.speed)
         return feeds
 
     def _own_durations(self, clip: Utterance, feeds: Mapping[str, Feed]) -> npt.NDArray[np.int64]:
@@ -137,7 +139,7 @@ class SpeechModel:
         return np.asarray(outputs[0], dtype=np.int64)
 
     def _pin(self, durations: npt.NDArray[np.int64]) -> Feed:
-        return durations.astype(self._pin_type).reshape(-1)
+        return durations.astype(self._pin_type).reshape(self._pin_shape)
 
     def _run(self, names: Sequence[str | None], feeds: Mapping[str, Feed]) -> list[Any]:
         try:
@@ -146,6 +148,7 @@ class SpeechModel:
             raise WorkError(f"onnxruntime could not run the model: {first_line(error)}", _RUN_HINT) from error
 
 
+_PIN_TYPES = {"tensor(int32)": np.int32, "tensor(float)": np.float32, "tensor(double)": np.float64}
 _RUN_HINT = "run `kokoro-tui verify` on the source model; if that works, move the last changed nodes back"
 
 
@@ -202,6 +205,15 @@ def run_options() -> Any:
 def noise_feeds(noise: Sequence[NoiseInput], seed: int) -> dict[str, Feed]:
     """The draws of every random node, by input name."""
     return {entry.name: entry.draws(seed, index, NOISE_DRAWS) for index, entry in enumerate(noise)}
+
+
+def feeds_of(clip: Utterance, signature: Signature, noise: Sequence[NoiseInput], seed: int) -> dict[str, Feed]:
+    """The graph inputs of one clip, without durations."""
+    feeds = noise_feeds(noise, seed)
+    feeds[signature.tokens] = clip.input_ids
+    feeds[signature.style] = clip.style
+    feeds[signature.speed] = speed_feed(signature, clip.speed)
+    return feeds
 
 
 def check_ids(input_ids: npt.NDArray[np.int64], vocabulary_size: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kokoro_tui.core.inventory import Inventory
+from kokoro_tui.errors import InputError
 
 TOKEN_NAMES = ("input_ids", "tokens")
 STYLE_WIDTH = 256
@@ -30,7 +31,8 @@ class Signature:
     waveform: str
     """Name of the audio output."""
     duration: str | None
-    """Name of the output that holds one duration per token, or None."""
+    """Name of the value that holds one duration per token: an output, or in exports without such an output the
+    tensor inside; None if neither is found."""
     vocabulary_size: int
     """Token ids must be below it; from the token embedding."""
 
@@ -45,6 +47,7 @@ def recognise(inventory: Inventory) -> Signature | None:
     if speed.dtype not in SPEED_TYPES:
         return None
     duration = next((v.name for v in inventory.outputs[1:] if "dur" in v.name.lower()), None)
+    duration = duration or _hidden_durations(inventory)
     return Signature(
         tokens=tokens,
         style="style",
@@ -54,6 +57,27 @@ def recognise(inventory: Inventory) -> Signature | None:
         duration=duration,
         vocabulary_size=_vocabulary_size(inventory, tokens),
     )
+
+
+_ROUNDING_STEPS = frozenset({"Clip", "Max", "Min", "Cast", "Squeeze", "Reshape", "Flatten"})
+
+
+def _hidden_durations(inventory: Inventory) -> str | None:
+    """The tensor of whole frames per token: what follows the model's one Round, limited and cast to integers."""
+    rounds = [node for node in inventory.main_nodes if node.op == "Round"]
+    if len(rounds) != 1:
+        return None
+    found, name = None, rounds[0].outputs[0]
+    while len(readers := inventory.readers.get(name, ())) == 1:
+        node = inventory.by_key[readers[0]]
+        if node.op not in _ROUNDING_STEPS:
+            break
+        name = node.outputs[0]
+        value = inventory.values.get(name)
+        # Behind a Squeeze the exporter may leave the rank open.
+        if value is not None and value.dtype in ("INT64", "INT32") and len(value.shape) <= 1:
+            found = name
+    return found
 
 
 def _vocabulary_size(inventory: Inventory, tokens: str) -> int:
@@ -68,3 +92,15 @@ def _vocabulary_size(inventory: Inventory, tokens: str) -> int:
         and len(inventory.tensors[node.inputs[0]].dims) == 2
     ]
     return min(rows, default=DEFAULT_VOCABULARY)
+
+
+def speed_feed(signature: Signature, speed: float) -> npt.NDArray[np.generic]:
+    """What the speed input gets, [1].
+
+    Raises:
+        InputError: The model takes whole numbers only.
+    """
+    dtype = SPEED_TYPES[signature.speed_dtype]
+    if issubclass(dtype, np.integer) and speed != round(speed):
+        raise InputError(f"this model takes whole numbers for speed, not {speed:g}", "use a speed of 1 or 2")
+    return np.array([speed], dtype=dtype)

@@ -6,9 +6,10 @@ by 0.13 to 0.18 in mel distance through its noise alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +17,18 @@ import onnx
 from onnx import TensorProto, helper
 
 from kokoro_tui.errors import InputError
-from kokoro_tui.graph.load import load_external_data, read_model
+from kokoro_tui.graph.load import all_nodes, load_external_data, read_model
 from kokoro_tui.graph.write import write_model
 
 NOISE_PREFIX = "kokoro_tui.noise."
 PINNED_DURATIONS = "kokoro_tui.durations"
 """Graph input that replaces the model's own durations; int64 or whatever type the model's durations have."""
 
+_SMALLEST, _LARGEST = ".kokoro_tui.smallest", ".kokoro_tui.largest"
 _LIKE = {"RandomUniformLike": "uniform", "RandomNormalLike": "normal"}
 _SHAPED = {"RandomUniform": "uniform", "RandomNormal": "normal"}
-_UNPAIRABLE = frozenset({"Bernoulli", "Multinomial"})
+_RANDOM = frozenset({*_LIKE, *_SHAPED, "Bernoulli", "Multinomial"})
+_DRAWN_TYPES = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,18 @@ class Harness:
     pinnable: bool
     """Whether ``PINNED_DURATIONS`` is an input."""
     unpaired: tuple[str, ...]
-    """Random nodes that cannot be fed; with any of these two runs differ."""
+    """Random nodes that cannot be fed, in subgraphs or of another kind; with any of these two runs differ."""
+    extremes: tuple[str, ...] = ()
+    """Outputs that tell the smallest and the largest number of every observed value, two a value."""
 
 
-def read_harness(path: Path, duration: str | None) -> Harness:
+def read_harness(path: Path, duration: str | None, *, observed: Sequence[str] = ()) -> Harness:
     """Read a model file and expose its draws, and its durations where ``duration`` names such an output.
+
+    Args:
+        path: The model file.
+        duration: Name of its duration output; None leaves durations alone.
+        observed: Float values whose extremes become outputs.
 
     Raises:
         InputError: See ``read_model``.
@@ -72,12 +82,22 @@ def read_harness(path: Path, duration: str | None) -> Harness:
     load_external_data(model, path)
     noise = expose_noise(model)
     pinnable = duration is not None and expose_durations(model, duration)
-    unpaired = tuple(n.name or n.op_type for n in model.graph.node if n.op_type in _UNPAIRABLE)
+    unpaired = tuple(node.name or node.op_type for node in all_nodes(model.graph) if node.op_type in _RANDOM)
+    extremes = tuple(name for value in observed for name in _expose_extremes(model.graph, value))
     initializers = list(model.graph.initializer)
     del model.graph.initializer[:]
     buffer = BytesIO()
     write_model(buffer, model, initializers)
-    return Harness(buffer.getvalue(), noise, pinnable, unpaired)
+    return Harness(buffer.getvalue(), noise, pinnable, unpaired, extremes)
+
+
+def _expose_extremes(graph: onnx.GraphProto, value: str) -> tuple[str, str]:
+    """Let two scalar outputs tell the smallest and the largest number of a value, in place."""
+    names = (f"{value}{_SMALLEST}", f"{value}{_LARGEST}")
+    for op, name in zip(("ReduceMin", "ReduceMax"), names, strict=True):
+        graph.node.append(helper.make_node(op, [value], [name], keepdims=0))
+        graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, []))
+    return names
 
 
 def expose_noise(model: onnx.ModelProto) -> tuple[NoiseInput, ...]:
@@ -87,6 +107,7 @@ def expose_noise(model: onnx.ModelProto) -> tuple[NoiseInput, ...]:
     served: element i of the flattened output is ``draws[i % len(draws)]``.
     """
     graph = model.graph
+    types = {value.name: value.type.tensor_type.elem_type for value in chain(graph.input, graph.value_info)}
     found: list[NoiseInput] = []
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
@@ -96,7 +117,7 @@ def expose_noise(model: onnx.ModelProto) -> tuple[NoiseInput, ...]:
         noise = _noise_input(node, len(found))
         found.append(noise)
         graph.input.append(helper.make_tensor_value_info(noise.name, TensorProto.FLOAT, ["draws"]))
-        nodes.extend(_feeding_nodes(node, noise.name, graph))
+        nodes.extend(_feeding_nodes(node, noise.name, _drawn_type(node, types), graph))
     if found:
         copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
         del graph.node[:]
@@ -104,20 +125,22 @@ def expose_noise(model: onnx.ModelProto) -> tuple[NoiseInput, ...]:
     return tuple(found)
 
 
-def expose_durations(model: onnx.ModelProto, output: str) -> bool:
-    """Let everything that reads the duration output read an input instead, in place.
+def expose_durations(model: onnx.ModelProto, name: str) -> bool:
+    """Let everything that reads the durations read an input instead, in place; the durations become an output.
 
     Returns:
-        False, and no change, if the model has no such output or nothing reads it.
+        False, and no change, if the model has no such value of known type or nothing reads it.
     """
     graph = model.graph
-    declared = next((value for value in graph.output if value.name == output), None)
-    if declared is None or not any(_rename_reads(graph, output, PINNED_DURATIONS)):
+    declared = next((value for value in (*graph.output, *graph.value_info) if value.name == name), None)
+    if declared is None or not _rename_reads(graph, name, PINNED_DURATIONS):
         return False
     value = onnx.ValueInfoProto()
     value.CopyFrom(declared)
     value.name = PINNED_DURATIONS
     graph.input.append(value)
+    if all(output.name != name for output in graph.output):
+        graph.output.append(declared)
     return True
 
 
@@ -137,9 +160,6 @@ def _rename_reads(graph: onnx.GraphProto, old: str, new: str) -> list[str]:
 
 def _noise_input(node: onnx.NodeProto, index: int) -> NoiseInput:
     attributes = {a.name: a for a in node.attribute}
-    dtype = attributes["dtype"].i if "dtype" in attributes else TensorProto.FLOAT
-    if dtype != TensorProto.FLOAT:
-        raise InputError(f"the random node {node.name} draws another type than FLOAT", "export the model in FP32")
 
     def number(name: str, default: float) -> float:
         return attributes[name].f if name in attributes else default
@@ -149,7 +169,16 @@ def _noise_input(node: onnx.NodeProto, index: int) -> NoiseInput:
     return NoiseInput(f"{NOISE_PREFIX}{index}", "normal", number("mean", 0.0), number("scale", 1.0))
 
 
-def _feeding_nodes(node: onnx.NodeProto, noise: str, graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+def _drawn_type(node: onnx.NodeProto, types: Mapping[str, int]) -> int:
+    """The element type that a random node gives: as it says, else that of its input."""
+    stated = next((a.i for a in node.attribute if a.name == "dtype"), 0)
+    dtype = stated or (types.get(node.input[0], 0) if node.input else 0) or TensorProto.FLOAT
+    if dtype not in _DRAWN_TYPES:
+        raise InputError(f"the random node {node.name} draws no floating-point numbers", "export the model in FP32")
+    return dtype
+
+
+def _feeding_nodes(node: onnx.NodeProto, noise: str, dtype: int, graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
     """Nodes that repeat, cut and shape the draws to the output of ``node``."""
 
     def constant(suffix: str, values: Sequence[int]) -> str:
@@ -171,4 +200,8 @@ def _feeding_nodes(node: onnx.NodeProto, noise: str, graph: onnx.GraphProto) -> 
     yield helper.make_node("Add", [f"{repeats}.whole", one], [repeats])
     yield helper.make_node("Tile", [noise, repeats], [tiled])
     yield helper.make_node("Slice", [tiled, zero, size], [cut])
-    yield helper.make_node("Reshape", [cut, shape], [node.output[0]])
+    if dtype == TensorProto.FLOAT:
+        yield helper.make_node("Reshape", [cut, shape], [node.output[0]])
+    else:
+        yield helper.make_node("Reshape", [cut, shape], [f"{noise}.float"])
+        yield helper.make_node("Cast", [f"{noise}.float"], [node.output[0]], to=dtype)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from kokoro_tui.audio.wav import write_wav
 from kokoro_tui.core.plan import PrecisionPlan
 from kokoro_tui.engine.measure import Measurement, measure, render_all
 from kokoro_tui.engine.session import Rendering, SpeechModel, create_session
 from kokoro_tui.engine.signature import Signature
+from kokoro_tui.errors import InputError
 from kokoro_tui.graph.apply_plan import BuildReport, build_model
 from kokoro_tui.jobs.child import Progress
 from kokoro_tui.speech.utterance import DEFAULT_TEXT, Utterance, prepare
@@ -20,8 +24,21 @@ if TYPE_CHECKING:
     from kokoro_tui.reference.export import ExportReport
     from kokoro_tui.reference.torch_model import TorchReference
 
+_log = logging.getLogger(__name__)
 ORIGINAL_WAV = "original.wav"
 CANDIDATE_WAV = "candidate.wav"
+SMOKE_CLIP = Utterance(
+    text="",
+    phonemes="",
+    input_ids=np.array([[0, *range(43, 63), 0]], dtype=np.int64),
+    style=np.zeros((1, 256), dtype=np.float32),
+    voice="",
+    voice_requested=None,
+    language="",
+    speed=1.0,
+    notes=(),
+)
+"""Twenty letters without a voice: enough to see whether a model speaks at all."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +53,29 @@ class Audition:
     candidate_wav: Path
 
 
-def build(source: Path, plan: PrecisionPlan, target: Path, *, progress: Progress) -> BuildReport:
-    """Write an optimized model and load it once in onnxruntime.
+def build(
+    source: Path, plan: PrecisionPlan, target: Path, signature: Signature | None = None, *, progress: Progress
+) -> BuildReport:
+    """Write an optimized model that onnxruntime loads and, if it is a Kokoro model, that speaks.
+
+    Args:
+        source: The original model.
+        plan: What to build.
+        target: Where the result goes, once it has passed.
+        signature: Of a Kokoro model, which then must give finite audio; None leaves it at loading.
+        progress: Receives stages and shares.
 
     Raises:
         InputError, WorkError: See ``build_model``; also if onnxruntime refuses the result.
     """
-    return build_model(source, plan, target, progress=_part(progress, 0.0, 1.0), accept=load_once)
+
+    def accept(path: Path) -> None:
+        if signature is None:
+            load_once(path)
+        else:
+            SpeechModel(path, signature).run(SMOKE_CLIP)
+
+    return build_model(source, plan, target, progress=progress, accept=accept)
 
 
 def audition(
@@ -71,19 +104,25 @@ def audition(
     Raises:
         InputError, WorkError: See ``build``; also if a model gives audio that is not finite.
     """
-    report = build_model(source, plan, target, progress=_part(progress, 0.0, 0.4))
     if references is None:
-        progress("render original", 0.4)
+        progress("render original", 0.0)
         original = SpeechModel(source, signature)
-        references = render_all(original, clips, lambda share: progress("render original", 0.4 + 0.25 * share))
-    progress("render candidate", 0.65)
-    candidate = SpeechModel(target, signature)
-    found = measure(candidate, clips, references, lambda share: progress("render candidate", 0.65 + 0.3 * share))
+        references = render_all(original, clips, lambda share: progress("render original", 0.3 * share))
+    found: list[Measurement] = []
+
+    def judge(path: Path) -> None:
+        progress("render candidate", 0.65)
+        candidate = SpeechModel(path, signature)
+        found.append(
+            measure(candidate, clips, references, lambda share: progress("render candidate", 0.65 + 0.3 * share))
+        )
+
+    report = build_model(source, plan, target, progress=_part(progress, 0.3, 0.65), accept=judge)
     original_wav, candidate_wav = folder / ORIGINAL_WAV, folder / CANDIDATE_WAV
-    write_wav(original_wav, found.reference)
-    write_wav(candidate_wav, found.candidate)
+    write_wav(original_wav, found[0].reference)
+    write_wav(candidate_wav, found[0].candidate)
     progress("done", 1.0)
-    return Audition(report, found, tuple(references), original_wav, candidate_wav)
+    return Audition(report, found[0], tuple(references), original_wav, candidate_wav)
 
 
 @dataclass(frozen=True)
@@ -163,10 +202,16 @@ def build_bundled(target: Path, *, progress: Progress) -> ExportReport:
     return export(target, "bundled", progress=progress)
 
 
-def _score(torch_model: TorchReference, path: Path) -> float:
+def _score(torch_model: TorchReference, path: Path) -> float | None:
+    """Distance of an export to its torch model; None on a machine without a voice to compare them by."""
     from kokoro_tui.reference.score import compare_with_torch  # torch: seconds to import
 
-    return compare_with_torch(torch_model, path, prepare(allow_network=False, text=DEFAULT_TEXT)[0]).mel_distance
+    try:
+        clip = prepare(DEFAULT_TEXT, allow_network=False)[0]
+    except InputError as error:
+        _log.warning("the export is not compared with torch: %s", error.message)
+        return None
+    return compare_with_torch(torch_model, path, clip).mel_distance
 
 
 def load_once(path: Path) -> None:

@@ -54,7 +54,7 @@ def export_model(
     *,
     weights: str,
     progress: Progress,
-    score: Callable[[TorchReference, Path], float] | None,
+    score: Callable[[TorchReference, Path], float | None] | None,
     remove_weight_norm: bool = True,
     quant_preprocess: bool = True,
     export_duration: bool = True,
@@ -68,7 +68,8 @@ def export_model(
         output: The file to write.
         weights: A choice that `resolve_weights` understands.
         progress: Told about every stage.
-        score: Gives the mel distance of the exported file to the torch model; None skips the comparison.
+        score: Gives the mel distance of the exported file to the torch model, or None if it cannot; None skips the
+            comparison.
         remove_weight_norm: Store products, not gains and directions.
         quant_preprocess: Run onnxruntime's preprocessing for quantization.
         export_duration: Keep the ``duration`` output.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from kokoro_tui.audio.distance import compare, frames_moved
 from kokoro_tui.engine.session import Rendering, SpeechModel, Waveform
 from kokoro_tui.engine.signature import recognise
@@ -42,7 +44,8 @@ def compare_with_torch(torch_model: TorchReference, path: Path, clip: Utterance)
         raise InputError(f"{path} does not have Kokoro's inputs", "name a Kokoro export")
     model = SpeechModel(path, signature)
     rendering = model.run(clip)
-    waveform, durations = torch_model.run(clip.input_ids, clip.style, clip.speed, model.noise)
+    speed = np.array([clip.speed], dtype=np.float32)
+    waveform, durations = torch_model.run(clip.input_ids, clip.style, speed, model.noise)
     found = compare(waveform, rendering.waveform)
     moved = frames_moved(durations, rendering.durations) if rendering.durations is not None else None
     return TorchComparison(waveform, rendering, found.mel_distance, found.added_noise_db, moved)

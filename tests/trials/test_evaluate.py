@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,16 +16,16 @@ from kokoro_tui.core.plan import PrecisionPlan
 from kokoro_tui.core.support import refusal
 from kokoro_tui.core.trials import TrialKind
 from kokoro_tui.engine.session import SpeechModel
-from kokoro_tui.engine.signature import Signature
+from kokoro_tui.engine.signature import Signature, recognise
 from kokoro_tui.errors import InputError
 from kokoro_tui.graph.apply_plan import build_model
-from kokoro_tui.graph.pieces import Cutter
+from kokoro_tui.graph.pieces import Cutter, rewrite_piece
 from kokoro_tui.graph.read_inventory import read_inventory
 from kokoro_tui.speech.utterance import Utterance, prepare
 from kokoro_tui.trials import context as trial_context
-from kokoro_tui.trials import evaluate as trial_evaluate
-from kokoro_tui.trials.context import TrialContext, prepare_context
+from kokoro_tui.trials.context import Tensor, TrialContext, prepare_context, run_piece
 from kokoro_tui.trials.evaluate import Evaluator, TrialSpec
+from tests.models import toy_kokoro, write
 from tests.trials.conftest import clip
 
 KINDS = (TrialKind.CAST, TrialKind.QUANT, TrialKind.WEIGHT)
@@ -49,6 +51,18 @@ def spec_of(inventory: Inventory, key: str, kind: TrialKind) -> TrialSpec:
     """A trial of a node and the rest of its group."""
     members = inventory.group_of[key].members
     return TrialSpec(tuple(inventory.by_key[member].outputs[0] for member in members), kind)
+
+
+def _watch_pieces(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+    """The outputs of every piece that is run from now on."""
+    ran: list[Sequence[str]] = []
+
+    def watched(session: Any, outputs: Sequence[str], values: Mapping[str, Tensor]) -> list[Tensor]:
+        ran.append(outputs)
+        return run_piece(session, outputs, values)
+
+    monkeypatch.setattr("kokoro_tui.trials.evaluate.run_piece", watched)
+    return ran
 
 
 def whole_model(
@@ -140,9 +154,7 @@ def test_a_small_budget_falls_back_to_the_whole_model(
 def test_pieces_before_the_change_are_not_run(
     toy_model: Path, toy_context: TrialContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ran = []
-    original = trial_evaluate.run_piece
-    monkeypatch.setattr(trial_evaluate, "run_piece", lambda *args: ran.append(args[1]) or original(*args))
+    ran = _watch_pieces(monkeypatch)
     inventory = read_inventory(toy_model)
     Evaluator(toy_context).evaluate(spec_of(inventory, "/decoder/generator/conv_post/Conv", TrialKind.CAST))
     assert len(ran) == 1
@@ -153,10 +165,8 @@ def test_a_change_without_effect_stops_at_once(
     toy_model: Path, toy_context: TrialContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A rewrite that gives the same bits is distance zero and runs one piece."""
-    ran = []
-    original = trial_evaluate.run_piece
-    monkeypatch.setattr(trial_evaluate, "run_piece", lambda *args: ran.append(args[1]) or original(*args))
-    monkeypatch.setattr(trial_evaluate, "rewrite_piece", lambda path, *rest: path.read_bytes())
+    ran = _watch_pieces(monkeypatch)
+    monkeypatch.setattr("kokoro_tui.trials.evaluate.rewrite_piece", lambda path, *rest: path.read_bytes())
     inventory = read_inventory(toy_model)
     found = Evaluator(toy_context).evaluate(spec_of(inventory, "/encoder/style/Gemm", TrialKind.CAST))
     assert (found.mel_distance, found.added_noise_db, found.frames_moved) == (0.0, 0.0, 0)
@@ -172,15 +182,14 @@ def test_moved_frames_are_reported_and_rerun_free(
     folder = tmp_path / "work"
     folder.mkdir()
     context = prepare_context(toy_model, toy_signature, [clip(3, 9, 27, 81)], folder)
-    original = trial_evaluate.rewrite_piece
 
     def louder(path: Path, *rest: object) -> bytes:
-        model = onnx.load_from_string(original(path, *rest))  # type: ignore[arg-type]
+        model = onnx.load_from_string(rewrite_piece(path, *rest))  # type: ignore[arg-type]
         tensor = next(t for t in model.graph.initializer if "predictor.scale" in t.name)
         tensor.raw_data = np.float16(11.0).tobytes()
         return model.SerializeToString()
 
-    monkeypatch.setattr(trial_evaluate, "rewrite_piece", louder)
+    monkeypatch.setattr("kokoro_tui.trials.evaluate.rewrite_piece", louder)
     inventory = read_inventory(toy_model)
     node = inventory.producers["/encoder/predictor/Mul_output_0"]
     found = Evaluator(context).evaluate(TrialSpec((node.outputs[0],), TrialKind.CAST))
@@ -216,7 +225,6 @@ def test_an_impossible_precision_is_refused(toy_model: Path, toy_context: TrialC
 @pytest.mark.real
 def test_real_trials_equal_whole_model_runs(real_model: Path, tmp_path: Path) -> None:
     """Fourteen nodes across bert, predictor, F0, decoder and generator, every kind that they can take."""
-    from kokoro_tui.engine.signature import recognise
 
     inventory = read_inventory(real_model)
     signature = recognise(inventory)
@@ -251,3 +259,22 @@ def test_a_cut_keeps_shared_weights_and_bodies_together(toy_model: Path, tmp_pat
     assert {"/decoder/If_output_0", "waveform", "duration"} <= names
     assert cut.pinnable
     assert len(cut.noise) == 2
+
+
+def test_durations_inside_a_model_are_pinned_too(
+    toy_model: Path, toy_signature: Signature, toy_clip: Utterance, toy_context: TrialContext, tmp_path: Path
+) -> None:
+    """Other exports have no duration output; the rounding tells where the durations are."""
+    hidden = write(toy_kokoro(duration=False), tmp_path / "hidden.onnx")
+    inventory = read_inventory(hidden)
+    assert [value.name for value in inventory.outputs] == ["waveform"]
+    signature = recognise(inventory)
+    assert signature is not None
+    assert signature.duration == toy_signature.duration == "duration"
+    folder = tmp_path / "hidden"
+    folder.mkdir()
+    context = prepare_context(hidden, signature, [toy_clip], folder)
+    assert context.pinned
+    assert context.durations == toy_context.durations
+    spec = spec_of(inventory, "/encoder/lstm/LSTM", TrialKind.QUANT)
+    assert Evaluator(context).evaluate(spec).mel_distance == Evaluator(toy_context).evaluate(spec).mel_distance

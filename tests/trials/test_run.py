@@ -179,7 +179,7 @@ def test_a_session_writes_the_table_and_a_second_one_has_nothing_to_do(
     first = TrialSession(bench, request(table, keys), thread_workers)
     finish(first)
     rows = read_trials(table).table.rows
-    assert {status for status in (row.status for row in rows.values())} == {TrialStatus.OK, TrialStatus.SKIPPED}
+    assert {row.status for row in rows.values()} == {TrialStatus.OK, TrialStatus.SKIPPED}
     assert first.context is not None
     assert first.context.noise_floor == 0.0
     assert not first.context.folder.exists()
