@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +28,12 @@ class ToyGraph:
         values = (self._random.standard_normal(dims) * scale).astype(np.float32)
         return self.constant(name, values)
 
-    def constant(self, name: str, values: npt.NDArray[np.generic]) -> str:
+    def constant(self, name: str, values: npt.NDArray[np.generic] | np.generic) -> str:
         """An initializer with the given values."""
         self.initializers.append(numpy_helper.from_array(np.asarray(values), name))
         return name
 
-    def add(self, op: str, name: str, *inputs: str, outputs: tuple[str, ...] = (), **attributes: object) -> str:
+    def add(self, op: str, name: str, *inputs: str, outputs: tuple[str, ...] = (), **attributes: Any) -> str:
         """A node; returns its first output, which is ``<name>_output_0`` unless given."""
         written = outputs or (f"{name}_output_0",)
         self.nodes.append(helper.make_node(op, list(inputs), list(written), name=name, **attributes))

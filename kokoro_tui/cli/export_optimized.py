@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kokoro_tui.cli.calibration import calibrated
 from kokoro_tui.cli.job import run_job
 from kokoro_tui.cli.options import (
     DebugFlag,
@@ -27,6 +29,7 @@ from kokoro_tui.cli.options import (
 from kokoro_tui.cli.output import Output, mib
 from kokoro_tui.cli.planning import (
     ActivationTypeOption,
+    CalibrationDataOption,
     Fp16ThresholdOption,
     LockOption,
     OpTypesOption,
@@ -81,6 +84,7 @@ def run(
     quant_op_types: OpTypesOption = None,
     quant_static: StaticOption = False,
     samples: SamplesOption = None,
+    calibration_data: CalibrationDataOption = None,
     weight_only: WeightOnlyFlag = False,
     lock: LockOption = None,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Leave out the comparison by sound.")] = False,
@@ -105,6 +109,7 @@ def run(
         samples=samples,
         weight_only=weight_only,
         static=quant_static,
+        calibrate=calibration_data is not None,
         locks=tuple(lock or ()),
     )
     request = PlanRequest(chosen_model(model, onnx_path), trial_results, preset, recipe, options)
@@ -115,10 +120,12 @@ def run(
         raise InputError("the plan changes no node", "raise a threshold, loosen the locks, or use --preset w8")
     clips = _clips(out, resolved, None if no_verify else SpeechOptions(text, phonemes, voice, lang, g2p))
     _write_plan(out, resolved)
-    report, measured = _build(out, resolved, clips, output_path)
-    wav = _write_wav(output_path, measured)
-    if save_recipe is not None:
-        _save_recipe(save_recipe, resolved, report, measured)
+    resolved = calibrated(out, resolved, calibration_data, g2p, writes_into=output_path.parent)
+    with _reserved(save_recipe) as recipe_file:
+        report, measured = _build(out, resolved, clips, output_path)
+        wav = _write_wav(output_path, measured)
+        if recipe_file is not None:
+            _write_recipe(recipe_file, resolved, report, measured)
     _write_report(out, report)
     _write_measurement(out, measured, wav)
     out.result(_json(resolved, report, measured, clips, wav, save_recipe))
@@ -160,15 +167,22 @@ def _write_wav(target: Path, measured: Measurement | None) -> Path | None:
     return path
 
 
-def _save_recipe(path: Path, resolved: ResolvedPlan, report: BuildReport, measured: Measurement | None) -> None:
-    from kokoro_tui.store.recipe_file import write_recipe
+def _reserved(path: Path | None) -> AbstractContextManager[Path | None]:
+    """A file that takes its final name after the build, so that an unwritable one is found before it."""
+    from kokoro_tui.store.atomic import atomic_path
+
+    return nullcontext() if path is None else atomic_path(path)
+
+
+def _write_recipe(path: Path, resolved: ResolvedPlan, report: BuildReport, measured: Measurement | None) -> None:
+    from kokoro_tui.store.recipe_file import format_recipe
 
     result: dict[str, float] = {"bytes": report.final_bytes}
     if measured is not None:
         result |= {"mel_distance": measured.mel_distance, "added_noise_db": measured.added_noise_db}
         if measured.frames_moved is not None:
             result["frames_moved"] = measured.frames_moved
-    write_recipe(path, replace(resolved.bench.recipe(resolved.plan), result=result))
+    path.write_bytes(format_recipe(replace(resolved.bench.recipe(resolved.plan), result=result)).encode())
 
 
 def _write_plan(out: Output, resolved: ResolvedPlan) -> None:

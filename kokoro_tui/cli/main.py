@@ -13,7 +13,16 @@ from typer.exceptions import Abort, TyperException
 from typer.main import get_command
 
 from kokoro_tui import __version__
-from kokoro_tui.cli import count, estimate_size, export, export_optimized, recipe_diff, start, trial_quantization, verify
+from kokoro_tui.cli import (
+    count,
+    estimate_size,
+    export,
+    export_optimized,
+    recipe_diff,
+    start,
+    trial_quantization,
+    verify,
+)
 from kokoro_tui.cli.output import write_error, write_json
 from kokoro_tui.errors import Cancelled, ExitCode, InputError, KokoroTuiError, WorkError
 

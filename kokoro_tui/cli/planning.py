@@ -10,8 +10,9 @@ import typer
 
 from kokoro_tui.cli.output import Output
 from kokoro_tui.core.plan import PrecisionPlan, WeightType
-from kokoro_tui.core.recipe import Recipe
+from kokoro_tui.core.recipe import Recipe, quantizing_kind
 from kokoro_tui.core.recipe_options import RecipeOptions, default_recipe, uses_trials, with_options
+from kokoro_tui.core.trials import TrialKind
 from kokoro_tui.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,11 +49,15 @@ OpTypesOption = Annotated[
     list[str] | None,
     typer.Option("--quant-op-types", metavar="OP,…", help="Operators that may become INT8 or W8; repeatable."),
 ]
-StaticOption = Annotated[
-    bool, typer.Option("--quant-static", help="Quantize with calibrated ranges (not in this version).")
-]
+StaticOption = Annotated[bool, typer.Option("--quant-static", help="Quantize activations by calibrated ranges.")]
 SamplesOption = Annotated[
-    int | None, typer.Option("--samples", min=1, help="Calibration clips of static quantization.")
+    int | None, typer.Option("--samples", min=1, help="Calibration sentences of static quantization; all unless given.")
+]
+CalibrationDataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration-data", metavar="FILE", show_default=False, help="CSV Voice,Text to calibrate on; a set ships."
+    ),
 ]
 PresetOption = Annotated[
     str | None, typer.Option("--preset", metavar="NAME", help="A recipe that ships with kokoro-tui; needs no trials.")
@@ -107,6 +112,8 @@ def resolve_request(out: Output, request: PlanRequest) -> ResolvedPlan:
     if table := _trial_table(request, recipe):
         load_trials(out, bench, table)
     plan = bench.resolve(recipe)
+    if recipe.static and bench.trials is not None and quantizing_kind(recipe, bench.trials) is TrialKind.QUANT:
+        out.note("the table has no static rows, so the quant rows decide which nodes are quantized statically")
     for name, pattern in (("--quant-exclude", recipe.quant_exclude), *(("--lock", p) for p in request.options.locks)):
         if pattern and not bench.select(pattern).keys:
             out.note(f"{name} {pattern!r} matches no candidate of this model")

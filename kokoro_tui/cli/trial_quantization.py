@@ -24,7 +24,7 @@ from kokoro_tui.cli.options import (
 from kokoro_tui.cli.output import Output
 from kokoro_tui.cli.speech import prepare_clips
 from kokoro_tui.core.plan import WeightType
-from kokoro_tui.core.trials import TrialKind, TrialRow, TrialStatus
+from kokoro_tui.core.trials import TrialKind, TrialRow
 from kokoro_tui.errors import InputError
 
 if TYPE_CHECKING:
@@ -132,9 +132,7 @@ def _report(out: Output, session: TrialSession, finished: TrialProgress | None) 
     floor = session.context.noise_floor if session.context else None
     if floor:
         out.note(f"the reference is {floor:.4f} away from itself; every figure holds that much noise")
-    rows = [row for row in session.table.rows.values() if row.status is TrialStatus.OK]
-    worst = sorted(rows, key=lambda row: -(row.mel_distance or 0.0))[:SHOWN_ROWS]
-    cells = [[row.name, row.kind.value, *_figures(row)] for row in worst]
+    cells = [[row.name, row.kind.value, *_figures(row)] for row in session.table.worst(SHOWN_ROWS)]
     out.table(["Node", "Kind", "Mel distance", "Added noise (dB)", "Frames moved"], cells, title="Worst of the table")
     run_now, failed = (finished.finished, finished.failed) if finished else (0, 0)
     seconds = finished.seconds if finished else 0.0

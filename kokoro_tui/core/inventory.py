@@ -30,6 +30,10 @@ class TensorInfo:
     """Payload in bytes."""
     record_bytes: int
     """Bytes that the whole TensorProto takes in the file, its own tag and length included."""
+    declared_bytes: int = 0
+    """Bytes of its graph input and ``value_info`` entries in the file, which go when it goes."""
+    largest: float | None = None
+    """Largest magnitude in a small tensor of floats, such as an epsilon or a mask; None for all others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from types import MappingProxyType
 
-from kokoro_tui.core.precision import Precision
+from kokoro_tui.core.calibration import Calibration
+from kokoro_tui.core.precision import Precision, WeightType
 
-
-class WeightType(StrEnum):
-    """Integer type of dynamic INT8 weights other than Conv's, which are always UINT8."""
-
-    QINT8 = "QInt8"
-    QUINT8 = "QUInt8"
+__all__ = ["MAX_UNDO", "PlanHistory", "PrecisionPlan", "WeightType"]
 
 
 @dataclass(frozen=True)
@@ -28,14 +23,21 @@ class PrecisionPlan:
     locked: frozenset[str] = frozenset()
     """Keys that thresholds, presets, regex actions and the planner leave alone."""
     weight_type: WeightType = WeightType.QINT8
+    calibration: Calibration | None = None
+    """Makes INT8 mean the static form; None for the dynamic one."""
 
     def __post_init__(self) -> None:
         chosen = {key: precision for key, precision in self.choices.items() if precision is not Precision.FP32}
         object.__setattr__(self, "choices", MappingProxyType(chosen))
 
-    def __reduce__(self) -> tuple[type[PrecisionPlan], tuple[dict[str, Precision], frozenset[str], WeightType]]:
+    def __reduce__(self) -> tuple[type[PrecisionPlan], tuple[object, ...]]:
         # A mapping proxy cannot be pickled, and plans go to child processes.
-        return PrecisionPlan, (dict(self.choices), self.locked, self.weight_type)
+        return PrecisionPlan, (dict(self.choices), self.locked, self.weight_type, self.calibration)
+
+    @property
+    def static(self) -> bool:
+        """Whether INT8 means the static form."""
+        return self.calibration is not None
 
     def precision_of(self, key: str) -> Precision:
         """The precision of one node."""
@@ -70,7 +72,9 @@ class PrecisionPlan:
     @property
     def digest(self) -> str:
         """A short identity of the decisions that shape the built file; locks do not."""
-        decisions = {"weight_type": self.weight_type, "choices": dict(sorted(self.choices.items()))}
+        decisions: dict[str, object] = {"weight_type": self.weight_type, "choices": dict(sorted(self.choices.items()))}
+        if self.calibration is not None:
+            decisions["calibration"] = self.calibration.digest
         return hashlib.sha256(json.dumps(decisions, sort_keys=True).encode()).hexdigest()[:16]
 
 

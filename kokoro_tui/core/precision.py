@@ -1,4 +1,4 @@
-"""The four precisions that a node can be given."""
+"""The four precisions that a node can be given, and the two integer types that INT8 comes in."""
 
 from __future__ import annotations
 
@@ -24,9 +24,19 @@ class Precision(StrEnum):
         return _DESCRIPTIONS[self]
 
 
+class WeightType(StrEnum):
+    """An 8-bit integer type, of INT8 weights or of quantized activations.
+
+    Dynamic INT8 stores Conv's weights as UINT8 whatever the type of the others is.
+    """
+
+    QINT8 = "QInt8"
+    QUINT8 = "QUInt8"
+
+
 _DESCRIPTIONS = {
     Precision.FP32: "32-bit float, as in the source model",
     Precision.FP16: "the node computes in 16-bit float and its weights are stored so",
-    Precision.INT8: "activations and weights in 8-bit integers, activations quantized while running",
+    Precision.INT8: "activations and weights in 8-bit integers, activations by ranges seen while running or before",
     Precision.W8: "weights in 8-bit integers per output channel, arithmetic in 32-bit float",
 }

@@ -7,6 +7,8 @@ channel by channel, the better of two scales.
 
 from __future__ import annotations
 
+from math import isfinite
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,10 +19,23 @@ FloatArray = npt.NDArray[np.float32]
 
 HALF_MAX = 65504.0
 """Largest finite FP16 number (IEEE 754 binary16)."""
+HALF_VANISHING = 2.0**-25
+"""Numbers up to this one round to zero: half of the smallest FP16 number."""
+
+
+def half_fault(largest: float) -> str | None:
+    """What FP16 cannot hold of a tensor with this largest magnitude, as in "it holds …"; None if it can hold it."""
+    if not isfinite(largest):
+        return "NaN or infinity"
+    if largest > HALF_MAX:
+        return f"{largest:g}, more than FP16 can ({HALF_MAX:g})"
+    if 0 < largest <= HALF_VANISHING:
+        return f"nothing larger than {largest:g}, which FP16 rounds to zero"
+    return None
 
 
 def derive(form: WeightForm, weight: FloatArray) -> tuple[Array, ...]:
-    """The arrays of ``form.tensors`` in the same order.
+    """The arrays of ``form.tensors`` in the same order; ``bias_int32`` gives those of BIAS_INT32.
 
     Args:
         form: The form to make.
@@ -29,16 +44,13 @@ def derive(form: WeightForm, weight: FloatArray) -> tuple[Array, ...]:
     Raises:
         ValueError: The weight holds NaN or infinity, or numbers that FP16 cannot hold.
     """
-    if not np.isfinite(weight).all():
+    largest = float(np.abs(weight).max(initial=0.0))
+    if not isfinite(largest):
         raise ValueError(f"{form.weight} holds NaN or infinity")
     if form.kind is FormKind.HALF:
-        largest = float(np.abs(weight).max(initial=0.0))
-        if largest > HALF_MAX:
-            raise ValueError(f"{form.weight} holds {largest:g}, more than FP16 can ({HALF_MAX:g})")
-        half = weight.astype(np.float16)
-        if largest > 0 and not half.any():
-            raise ValueError(f"{form.weight} holds nothing larger than {largest:g}, which FP16 rounds to zero")
-        return (half,)
+        if fault := half_fault(largest):
+            raise ValueError(f"{form.weight} holds {fault}")
+        return (weight.astype(np.float16),)
     if form.kind is FormKind.BROADCAST:
         return (weight.reshape(1, -1, *(1,) * (form.axis - 2)),)
     if form.kind is FormKind.CHANNEL_INT8:
@@ -50,8 +62,7 @@ def derive(form: WeightForm, weight: FloatArray) -> tuple[Array, ...]:
         parts = [per_tensor(direction, np.dtype(np.int8)) for direction in weight]
         quantized = np.stack([part[0] for part in parts]).transpose(0, 2, 1)
         return quantized, np.stack([p[1] for p in parts]), np.stack([p[2] for p in parts])
-    dtype = np.dtype(np.uint8 if form.kind is FormKind.TENSOR_UINT8 else np.int8)
-    return per_tensor(weight.T if form.transposed else weight, dtype)
+    return per_tensor(weight.T if form.transposed else weight, _integer(form.kind))
 
 
 def per_tensor(weight: FloatArray, dtype: np.dtype[np.generic]) -> tuple[Array, Array, Array]:
@@ -60,24 +71,66 @@ def per_tensor(weight: FloatArray, dtype: np.dtype[np.generic]) -> tuple[Array, 
     Returns:
         The quantized weight, the float32 scale [] and the zero point [].
     """
-    low, high = min(float(weight.min()), 0.0), max(float(weight.max()), 0.0)
-    symmetric = dtype == np.int8
-    steps = 254.0 if symmetric else 255.0
-    if symmetric:
-        high = max(-low, high)
-        low = -high
-    scale = (high - low) / steps
-    if scale < np.finfo(np.float32).tiny:
-        scale, zero = 1.0, 0
-    else:
-        zero = 0 if symmetric else round(-low / scale)
-    scale32 = np.array(scale, dtype=np.float32)
-    limits = np.iinfo(np.int8 if symmetric else np.uint8)
+    scale32, zero = _weight_step(weight, dtype)
+    limits = np.iinfo(np.int8 if dtype == np.int8 else np.uint8)
     quantized = weight / scale32
     np.round(quantized, out=quantized)
     quantized += np.float32(zero)
     np.clip(quantized, limits.min, limits.max, out=quantized)
     return quantized.astype(dtype), scale32, np.array(zero, dtype=dtype)
+
+
+def bias_int32(bias: FloatArray, data_scale: np.float32, weight: FloatArray, form: WeightForm) -> Array:
+    """A bias in units of input scale times weight scale, as an integer operator adds it to its sums.
+
+    Args:
+        bias: The float32 bias.
+        data_scale: Scale of the operator's quantized input.
+        weight: The operator's float32 weight.
+        form: How that weight is stored: TENSOR_INT8 or TENSOR_UINT8.
+
+    Raises:
+        ValueError: The bias holds NaN or infinity.
+    """
+    if not np.isfinite(bias).all():
+        raise ValueError(f"the bias that belongs to {form.weight} holds NaN or infinity")
+    weight_scale, _ = _weight_step(weight, _integer(form.kind))
+    step = data_scale * np.float32(weight_scale)
+    limits = np.iinfo(np.int32)
+    return np.clip(np.round(bias.astype(np.float64) / np.float64(step)), limits.min, limits.max).astype(np.int32)
+
+
+def scale_zero_point(
+    low: float, high: float, dtype: np.dtype[np.generic], *, symmetric: bool = False
+) -> tuple[float, int]:
+    """Scale and zero point of a range, widened to include zero, as onnxruntime's ``compute_scale_zp`` gives them.
+
+    Args:
+        low: Smallest number.
+        high: Largest number.
+        dtype: int8 or uint8.
+        symmetric: Use [-127, 127] and a zero point of 0; int8 only.
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    limits = np.iinfo(np.int8 if dtype == np.int8 else np.uint8)
+    first, last = (-limits.max if symmetric else limits.min), limits.max
+    if symmetric:
+        high = max(-low, high)
+        low = -high
+    scale = (high - low) / (last - first)
+    if scale < np.finfo(np.float32).tiny:
+        return 1.0, 0
+    return scale, 0 if symmetric else round(first - low / scale)
+
+
+def _weight_step(weight: FloatArray, dtype: np.dtype[np.generic]) -> tuple[FloatArray, int]:
+    symmetric = dtype == np.int8
+    scale, zero = scale_zero_point(float(weight.min()), float(weight.max()), dtype, symmetric=symmetric)
+    return np.array(scale, dtype=np.float32), zero
+
+
+def _integer(kind: FormKind) -> np.dtype[np.generic]:
+    return np.dtype(np.uint8 if kind is FormKind.TENSOR_UINT8 else np.int8)
 
 
 def per_channel_int8(weight: FloatArray, axis: int) -> tuple[Array, Array]:
@@ -93,7 +146,7 @@ def per_channel_int8(weight: FloatArray, axis: int) -> tuple[Array, Array]:
     flat = np.ascontiguousarray(moved).reshape(moved.shape[0], -1)
     step = np.abs(flat).max(axis=1) / np.float32(MAX_INT8)
     # Channels of zeros, or so small that their step is not a normal number, are stored as zeros.
-    full_scale = np.where(step >= np.finfo(np.float32).tiny, step, np.float32(1.0))
+    full_scale = np.where(step >= np.finfo(np.float32).tiny, step, 1.0).astype(np.float32)
     # In steps, no square below over- or underflows, however large or small the weights are.
     steps = flat / full_scale[:, None]
     best, best_scale, best_error = _quantize_rows(steps, 1.0)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from kokoro_tui.core.calibration import Calibration
 from kokoro_tui.core.inventory import Inventory, NodeInfo
 from kokoro_tui.core.plan import PrecisionPlan, WeightType
 from kokoro_tui.core.precision import Precision
+from kokoro_tui.core.rewrite import calibrated_values
 from kokoro_tui.core.selection import Matcher
 from kokoro_tui.core.support import WEIGHT_INPUTS, refusal
-from kokoro_tui.core.trials import TrialKind, TrialTable
+from kokoro_tui.core.trials import TrialKind, TrialStatus, TrialTable
 from kokoro_tui.errors import InputError
 
 
@@ -54,7 +56,9 @@ class Recipe:
     activation_type: WeightType = WeightType.QUINT8
     static: bool = False
     samples: int = 0
-    """Calibration clips of a static recipe."""
+    """Sentences that a static recipe is calibrated on; 0 for all there are."""
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Calibrated ranges of a static recipe by value; without them they are taken again when it is built."""
     quant_exclude: str = ""
     """A regular expression that bars INT8 and W8 while the thresholds are applied."""
     op_types: tuple[str, ...] = ()
@@ -76,7 +80,9 @@ def resolve(recipe: Recipe, inventory: Inventory, trials: TrialTable | None = No
     Raises:
         InputError: A rule names an unknown node or an impossible precision, or a pattern is invalid.
     """
-    plan = replace(apply_thresholds(recipe, inventory, trials), weight_type=recipe.weight_type)
+    calibration = Calibration(recipe.activation_type, recipe.ranges, recipe.samples) if recipe.static else None
+    plan = apply_thresholds(recipe, inventory, trials)
+    plan = replace(plan, weight_type=recipe.weight_type, calibration=calibration)
     for number, rule in enumerate(recipe.rules, start=1):
         try:
             plan = _apply_rule(rule, plan, inventory)
@@ -91,10 +97,16 @@ def apply_thresholds(recipe: Recipe, inventory: Inventory, trials: TrialTable | 
     choices = {
         node.key: precision
         for node in inventory.candidates
-        if (precision := _threshold_precision(node, recipe.thresholds, inventory, trials, node.key in barred))
+        if (precision := _threshold_precision(node, recipe, inventory, trials, node.key in barred))
         is not Precision.FP32
     }
     return PrecisionPlan(choices)
+
+
+def quantizing_kind(recipe: Recipe, trials: TrialTable | None) -> TrialKind:
+    """The trials that the quant threshold goes by: a static recipe's own, where the table holds any."""
+    has_static = trials is None or any(kind is TrialKind.STATIC for _, kind in trials.rows)
+    return TrialKind.STATIC if recipe.static and has_static else TrialKind.QUANT
 
 
 def _barred_keys(recipe: Recipe, inventory: Inventory) -> frozenset[str]:
@@ -106,18 +118,19 @@ def _barred_keys(recipe: Recipe, inventory: Inventory) -> frozenset[str]:
 
 
 def _threshold_precision(
-    node: NodeInfo, thresholds: Thresholds, inventory: Inventory, trials: TrialTable | None, barred: bool
+    node: NodeInfo, recipe: Recipe, inventory: Inventory, trials: TrialTable | None, barred: bool
 ) -> Precision:
     """INT8 below its threshold, else W8 below its own, else FP16 below its own, else FP32."""
-    eight_bit = ((TrialKind.QUANT, thresholds.quant), (TrialKind.WEIGHT, thresholds.weight))
+    thresholds = recipe.thresholds
+    eight_bit = ((quantizing_kind(recipe, trials), thresholds.quant), (TrialKind.WEIGHT, thresholds.weight))
     for kind, limit in () if barred else eight_bit:
         if not _is_below(node, kind, limit, trials):
             continue
-        if node.op not in WEIGHT_INPUTS:
-            # quantize_dynamic passes over operators without weights, so they are "quantized" and stay FP32.
-            return Precision.FP32
-        if refusal(inventory, node, kind.precision) is None:
+        if refusal(inventory, node, kind.precision, static=recipe.static) is None:
             return kind.precision
+        if node.op not in WEIGHT_INPUTS:
+            # onnxruntime's quantizer passes over operators without weights: they are "quantized" and stay FP32.
+            return Precision.FP32
     if _is_below(node, TrialKind.CAST, thresholds.cast, trials):
         return Precision.FP16 if refusal(inventory, node, Precision.FP16) is None else Precision.FP32
     return Precision.FP32
@@ -132,12 +145,13 @@ def _is_below(node: NodeInfo, kind: TrialKind, limit: float, trials: TrialTable 
     distance = trials.distance(node.key, kind)
     if distance is None and kind is not TrialKind.CAST and node.op not in WEIGHT_INPUTS:
         # Its trial was skipped because it would change nothing.
-        return (node.key, kind) in trials.rows
+        row = trials.rows.get((node.key, kind))
+        return row is not None and row.status is not TrialStatus.FAILED
     return distance is not None and distance < limit
 
 
 def _apply_rule(rule: Rule, plan: PrecisionPlan, inventory: Inventory) -> PrecisionPlan:
-    keys = _rule_keys(rule, inventory)
+    keys = _rule_keys(rule, inventory, static=plan.static)
     if rule.precision is not None:
         plan = plan.with_precision(keys, rule.precision)
     if rule.locked is None:
@@ -145,18 +159,20 @@ def _apply_rule(rule: Rule, plan: PrecisionPlan, inventory: Inventory) -> Precis
     return replace(plan, locked=plan.locked | set(keys) if rule.locked else plan.locked - set(keys))
 
 
-def _rule_keys(rule: Rule, inventory: Inventory) -> tuple[str, ...]:
+def _rule_keys(rule: Rule, inventory: Inventory, *, static: bool) -> tuple[str, ...]:
     if rule.node is not None:
         node = inventory.by_key.get(rule.node)
         if node is None:
             raise InputError(f"the model has no node {rule.node!r}", "check that the recipe was made for this model")
-        if rule.precision is not None and (reason := refusal(inventory, node, rule.precision)):
+        if rule.precision is not None and (reason := refusal(inventory, node, rule.precision, static=static)):
             raise InputError(f"{rule.node} cannot be {rule.precision.label}: {reason}", "change the rule")
         return (rule.node,)
     hits = Matcher.compile(rule.match or "").select(node.key for node in inventory.main_nodes)
     if rule.precision is None:
         return hits
-    return tuple(key for key in hits if refusal(inventory, inventory.by_key[key], rule.precision) is None)
+    return tuple(
+        key for key in hits if refusal(inventory, inventory.by_key[key], rule.precision, static=static) is None
+    )
 
 
 def recipe_of(
@@ -174,7 +190,17 @@ def recipe_of(
         for node in inventory.main_nodes
         if node.key in plan.choices or node.key in plan.locked
     )
-    return Recipe(rules, model_sha256=model_sha256, model_name=inventory.path.name, weight_type=plan.weight_type)
+    recipe = Recipe(rules, model_sha256=model_sha256, model_name=inventory.path.name, weight_type=plan.weight_type)
+    if plan.calibration is None:
+        return recipe
+    calibration = plan.calibration.restricted_to(calibrated_values(inventory, plan))
+    return replace(
+        recipe,
+        static=True,
+        activation_type=calibration.activation_type,
+        samples=calibration.samples,
+        ranges=calibration.ranges,
+    )
 
 
 def changed_nodes(

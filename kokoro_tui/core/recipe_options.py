@@ -10,6 +10,7 @@ from kokoro_tui.core.plan import PrecisionPlan, WeightType
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.core.recipe import Recipe, Rule, Thresholds
 from kokoro_tui.core.selection import Matcher, SelectionError
+from kokoro_tui.core.support import check_integer_types
 from kokoro_tui.errors import InputError
 
 DEFAULT_THRESHOLD = 0.25
@@ -30,6 +31,8 @@ class RecipeOptions:
     weight_only: bool = False
     """Store weights in 8 bits where the quant threshold would give INT8."""
     static: bool = False
+    calibrate: bool = False
+    """Take new ranges where the recipe brings some."""
     locks: tuple[str, ...] = ()
     """Patterns of nodes to exclude: FP32 and locked."""
 
@@ -49,13 +52,9 @@ def with_options(recipe: Recipe, options: RecipeOptions) -> Recipe:
     """``recipe`` with the given values in place of its own, and its locks after its rules.
 
     Raises:
-        InputError: A pattern is invalid, an operator is none that can be quantized, or static quantization is
-            asked for, which this version does not have.
+        InputError: A pattern is invalid, an operator is none that can be quantized, or the two integer types do
+            not go together.
     """
-    if options.static or recipe.static:
-        raise InputError(
-            "static quantization is not part of this version", "leave out --quant-static to quantize dynamically"
-        )
     thresholds = recipe.thresholds
     if options.quant_threshold is not None:
         thresholds = replace(thresholds, quant=options.quant_threshold)
@@ -65,7 +64,7 @@ def with_options(recipe: Recipe, options: RecipeOptions) -> Recipe:
         thresholds = replace(thresholds, quant=0.0, weight=thresholds.quant)
     if options.quant_exclude:
         _check_pattern("--quant-exclude", options.quant_exclude)
-    return replace(
+    changed = replace(
         recipe,
         thresholds=thresholds,
         rules=(*recipe.rules, *(_lock(pattern) for pattern in options.locks)),
@@ -73,8 +72,13 @@ def with_options(recipe: Recipe, options: RecipeOptions) -> Recipe:
         weight_type=options.quant_type or recipe.weight_type,
         activation_type=options.activation_type or recipe.activation_type,
         op_types=known_op_types(options.op_types) or recipe.op_types,
+        static=recipe.static or options.static,
         samples=recipe.samples if options.samples is None else options.samples,
+        ranges={} if options.calibrate or options.samples is not None else recipe.ranges,
     )
+    if changed.static:
+        check_integer_types(changed.weight_type, changed.activation_type)
+    return changed
 
 
 def known_op_types(names: tuple[str, ...]) -> tuple[str, ...]:

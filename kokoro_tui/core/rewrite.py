@@ -11,13 +11,28 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from kokoro_tui.core.calibration import INTEGERS
 from kokoro_tui.core.inventory import Inventory, NodeInfo
 from kokoro_tui.core.plan import PrecisionPlan, WeightType
 from kokoro_tui.core.precision import Precision
-from kokoro_tui.core.specs import DYNAMIC_PARTS, FormKind, NodeSpec, WeightForm, choose_infix
-from kokoro_tui.core.support import half_inputs, weight_inputs
+from kokoro_tui.core.specs import (
+    DYNAMIC_PARTS,
+    STATIC_SUFFIX,
+    BiasScale,
+    FormKind,
+    NodeSpec,
+    TensorSpec,
+    WeightForm,
+    choose_infix,
+)
+from kokoro_tui.core.support import constant_operand, half_inputs, weight_inputs
 
 MICROSOFT_DOMAIN = "com.microsoft"
+STATIC_NODES = {
+    "Conv": "QLinearConv", "MatMul": "QLinearMatMul", "Gemm": "QGemm", "Add": "QLinearAdd", "Mul": "QLinearMul",
+}  # fmt: skip
+"""The operator of each static form; MatMul's and Conv's are standard ONNX, the others com.microsoft."""
+_TENSOR_FORMS = {WeightType.QINT8: FormKind.TENSOR_INT8, WeightType.QUINT8: FormKind.TENSOR_UINT8}
 _FLOAT, _FLOAT16 = 1, 10  # TensorProto.DataType numbers, as Cast's `to` wants them
 
 
@@ -37,15 +52,41 @@ class NodeRewrite:
     """Activations that it reads as UINT8 with scale and zero point."""
     half_writes: tuple[str, ...] = ()
     """Values that it produces in FP16."""
+    static_reads: tuple[str, ...] = ()
+    """Activations that it reads quantized with their calibrated scale."""
+    static_writes: tuple[str, ...] = ()
+    """Values that it produces quantized with their calibrated scale."""
 
 
 class Rewriter:
-    """The rewrite rules for one model and one weight type."""
+    """The rewrite rules for one model and one way of quantizing.
 
-    def __init__(self, inventory: Inventory, weight_type: WeightType = WeightType.QINT8) -> None:
+    Args:
+        inventory: The model.
+        weight_type: Of INT8 weights.
+        static_type: Of calibrated activations, where INT8 means the static form; None for the dynamic one.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        weight_type: WeightType = WeightType.QINT8,
+        static_type: WeightType | None = None,
+    ) -> None:
         self.inventory = inventory
         self.weight_type = weight_type
+        self.static_type = static_type
         self._cache: dict[tuple[str, Precision], NodeRewrite] = {}
+
+    @classmethod
+    def of(cls, inventory: Inventory, plan: PrecisionPlan) -> Rewriter:
+        """The rules by which ``plan`` is built."""
+        return cls(inventory, plan.weight_type, plan.calibration.activation_type if plan.calibration else None)
+
+    def serves(self, plan: PrecisionPlan) -> bool:
+        """Whether ``plan`` is built by these rules."""
+        wanted = plan.calibration.activation_type if plan.calibration else None
+        return self.weight_type is plan.weight_type and self.static_type is wanted
 
     @cached_property
     def infix(self) -> str:
@@ -74,39 +115,75 @@ class Rewriter:
         base = f"{name}{self.infix}{FormKind.TENSOR_UINT8.value}"
         return base, f"{base}_scale", f"{base}_zero_point"
 
-    def value_nodes(self, name: str, *, produced_half: bool, readers: Iterable[NodeRewrite]) -> tuple[NodeSpec, ...]:
+    def static_names(self, name: str) -> tuple[str, str, str]:
+        """Names of the calibrated 8-bit twin of a value, its scale and its zero point."""
+        base = f"{name}{self.infix}{STATIC_SUFFIX}"
+        return base, f"{base}_scale", f"{base}_zero_point"
+
+    def value_nodes(
+        self, name: str, *, producer: NodeRewrite | None, readers: Iterable[NodeRewrite]
+    ) -> tuple[NodeSpec, ...]:
         """Casts and quantizers that stand behind a value, in order.
 
         Args:
             name: The value's name in the source model.
-            produced_half: Its producer writes FP16.
+            producer: What becomes of the node that writes it; None for a graph input.
             readers: What becomes of the nodes that read it.
         """
         wants = tuple(readers)
-        half_wanted = any(name in reader.half_reads for reader in wants)
-        quantized = any(name in reader.quantized_reads for reader in wants)
+        half, static = _is_half(name, producer), _is_static(name, producer)
+        twin, scale, zero_point = self.static_names(name)
         nodes: list[NodeSpec] = []
-        if produced_half:
-            if self.float_wanted(name, wants):
-                nodes.append(_cast(self.half_name(name), name, _FLOAT))
-        elif half_wanted:
+        if half and self.float_wanted(name, wants, producer):
+            nodes.append(_cast(self.half_name(name), name, _FLOAT))
+        if static and self.float_wanted(name, wants, producer):
+            nodes.append(NodeSpec("DequantizeLinear", f"{twin}_dq", (twin, scale, zero_point), (name,)))
+        if not half and any(name in reader.half_reads for reader in wants):
             nodes.append(_cast(name, self.half_name(name), _FLOAT16))
-        if quantized:
-            twin = self.quantized_names(name)
-            nodes.append(NodeSpec("DynamicQuantizeLinear", twin[0], (name,), twin))
+        if not static and any(name in reader.static_reads for reader in wants):
+            nodes.append(NodeSpec("QuantizeLinear", twin, (name, scale, zero_point), (twin,)))
+        if any(name in reader.quantized_reads for reader in wants):
+            dynamic = self.quantized_names(name)
+            nodes.append(NodeSpec("DynamicQuantizeLinear", dynamic[0], (name,), dynamic))
         return tuple(nodes)
 
-    def float_wanted(self, name: str, readers: Iterable[NodeRewrite]) -> bool:
-        """Whether anything still reads the tensor as it is in the source model."""
+    def value_tensors(
+        self, name: str, *, producer: NodeRewrite | None, readers: Iterable[NodeRewrite]
+    ) -> tuple[TensorSpec, ...]:
+        """Scale and zero point of a value that is quantized by its calibrated range; else nothing."""
+        if self.static_type is None:
+            return ()
+        if not _is_static(name, producer) and not any(name in reader.static_reads for reader in readers):
+            return ()
+        _, scale, zero_point = self.static_names(name)
+        return TensorSpec(scale, "FLOAT", ()), TensorSpec(zero_point, INTEGERS[self.static_type], ())
+
+    def float_wanted(self, name: str, readers: Iterable[NodeRewrite], producer: NodeRewrite | None = None) -> bool:
+        """Whether anything needs the tensor as it is in the source model.
+
+        FP16 and calibrated integers are turned into each other by way of float.
+        """
+        half, static = _is_half(name, producer), _is_static(name, producer)
         return name in self.inventory.float_readers_kept or any(
-            name in reader.float_reads or name in reader.quantized_reads for reader in readers
+            name in reader.float_reads
+            or name in reader.quantized_reads
+            or (static and name in reader.half_reads)
+            or (half and name in reader.static_reads)
+            for reader in readers
         )
+
+    def exists(self, name: str, readers: Iterable[NodeRewrite], producer: NodeRewrite | None) -> bool:
+        """Whether a value is still there as it is in the source model."""
+        written = not _is_half(name, producer) and not _is_static(name, producer)
+        return written or self.float_wanted(name, readers, producer)
 
     def _rewrite(self, node: NodeInfo, precision: Precision) -> NodeRewrite:
         if precision is Precision.FP16:
             return self._to_half(node)
         if precision is Precision.W8:
             return self._to_weight_only(node)
+        if precision is Precision.INT8 and self.static_type is not None:
+            return self._to_static_sum(node) if node.op in ("Add", "Mul") else self._to_static(node)
         if precision is Precision.INT8:
             return self._to_dynamic_lstm(node) if node.op == "LSTM" else self._to_dynamic(node)
         return NodeRewrite(None, float_reads=_present(node.inputs))
@@ -180,9 +257,56 @@ class Rewriter:
     def _dynamic_weight_form(self, node: NodeInfo) -> WeightForm:
         if node.op == "Conv":
             return WeightForm(FormKind.TENSOR_UINT8, node.inputs[1])
-        kind = FormKind.TENSOR_INT8 if self.weight_type is WeightType.QINT8 else FormKind.TENSOR_UINT8
+        kind = _TENSOR_FORMS[self.weight_type]
         transposed = node.op == "Gemm" and bool(node.attributes.get("transB", 0))
         return WeightForm(kind, node.inputs[1], transposed=transposed)
+
+    def _to_static(self, node: NodeInfo) -> NodeRewrite:
+        """Conv, MatMul or Gemm in integers from end to end (quantize_static's QOperator format)."""
+        data, output = node.inputs[0], node.outputs[0]
+        weight = WeightForm(_TENSOR_FORMS[self.weight_type], node.inputs[1])
+        forms = [weight]
+        bias = ""
+        if len(node.inputs) > 2 and node.inputs[2]:
+            forms.append(WeightForm(FormKind.BIAS_INT32, node.inputs[2], scaled_by=BiasScale(output, data, weight)))
+            bias = forms[-1].base_name(self.infix)
+        operands = (*self.static_names(data), *self._stored(weight))
+        result = self.static_names(output)
+        # QGemm reads its bias before the scale of its result, the standard operators behind it.
+        is_gemm = node.op == "Gemm"
+        inputs = (*operands, bias, *result[1:]) if is_gemm else (*operands, *result[1:], *([bias] if bias else []))
+        spec = NodeSpec(
+            STATIC_NODES[node.op],
+            f"{node.name or output}_quant",
+            inputs,
+            result[:1],
+            MICROSOFT_DOMAIN if is_gemm else "",
+            copy_from=node,
+            without=frozenset({"beta"}),
+        )
+        return NodeRewrite((spec,), tuple(forms), static_reads=(data,), static_writes=(output,))
+
+    def _to_static_sum(self, node: NodeInfo) -> NodeRewrite:
+        """Add or Mul of an activation and an initializer, both of the activations' type."""
+        assert self.static_type is not None
+        position = constant_operand(self.inventory, node) or 0
+        data, output = node.inputs[1 - position], node.outputs[0]
+        operand = WeightForm(_TENSOR_FORMS[self.static_type], node.inputs[position])
+        pair = [self.static_names(data), self._stored(operand)]
+        first, second = reversed(pair) if position == 0 else pair
+        result = self.static_names(output)
+        spec = NodeSpec(
+            STATIC_NODES[node.op],
+            f"{node.name or output}_quant",
+            (*first, *second, *result[1:]),
+            result[:1],
+            MICROSOFT_DOMAIN,
+        )
+        return NodeRewrite((spec,), (operand,), static_reads=(data,), static_writes=(output,))
+
+    def _stored(self, form: WeightForm) -> tuple[str, str, str]:
+        name = form.base_name(self.infix)
+        return name, f"{name}_scale", f"{name}_zero_point"
 
     def _to_dynamic_lstm(self, node: NodeInfo) -> NodeRewrite:
         forms = tuple(WeightForm(FormKind.DIRECTION_INT8, node.inputs[i]) for i in (1, 2))
@@ -203,6 +327,13 @@ class Rewriter:
         return NodeRewrite((spec,), forms, float_reads=_present((node.inputs[0], *optional)))
 
 
+def calibrated_values(inventory: Inventory, plan: PrecisionPlan) -> tuple[str, ...]:
+    """The values whose ranges a static plan needs, in graph order; none for other plans."""
+    rewriter = Rewriter.of(inventory, plan)
+    rewrites = [rewriter.planned(node, plan) for node in inventory.main_nodes if node.key in plan.choices]
+    return _present(name for rewrite in rewrites for name in (*rewrite.static_reads, *rewrite.static_writes))
+
+
 def _weight_only_form(node: NodeInfo, position: int, inventory: Inventory) -> tuple[FormKind, str, int]:
     """The W8 form of a weight: one scale per output channel, for an embedding one per row."""
     name = node.inputs[position]
@@ -217,6 +348,14 @@ def _weight_only_form(node: NodeInfo, position: int, inventory: Inventory) -> tu
         "Gather": 0,
     }[node.op]
     return FormKind.CHANNEL_INT8, name, axis
+
+
+def _is_half(name: str, producer: NodeRewrite | None) -> bool:
+    return producer is not None and name in producer.half_writes
+
+
+def _is_static(name: str, producer: NodeRewrite | None) -> bool:
+    return producer is not None and name in producer.static_writes
 
 
 def _cast(source: str, target: str, to: int) -> NodeSpec:

@@ -24,6 +24,7 @@ STORED_AS = {
     FormKind.CHANNEL_INT8: Precision.W8,
     FormKind.ROW_INT8: Precision.W8,
     FormKind.BROADCAST: Precision.FP32,
+    FormKind.BIAS_INT32: Precision.INT8,
 }
 """The precision that each stored form counts towards."""
 
@@ -48,7 +49,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class _WeightTerm:
+class _Term:
     record_bytes: int
     stored: tuple[tuple[Precision, int], ...]
 
@@ -62,11 +63,11 @@ class Sizer:
 
     def estimate(self, plan: PrecisionPlan) -> Estimate:
         """The size that ``plan`` gives."""
-        if plan.weight_type is not self._plan.weight_type:
+        if not self.rewriter.serves(plan):
             self._start(plan)
         else:
             self._move_to(plan)
-        graph = self._graph_bytes + self._node_total + self._weight_total + self._value_total
+        graph = self._graph_bytes + self._node_total + self._tensor_total
         total = self.inventory.rest_bytes + message_bytes(graph)
         if self._microsoft_nodes and MICROSOFT_DOMAIN not in self.inventory.opsets:
             total += opset_bytes(MICROSOFT_DOMAIN, 1)
@@ -84,14 +85,14 @@ class Sizer:
 
     def _start(self, plan: PrecisionPlan) -> None:
         inventory = self.inventory
-        self.rewriter = Rewriter(inventory, plan.weight_type)
-        self._plan = PrecisionPlan(weight_type=plan.weight_type)
+        self.rewriter = Rewriter.of(inventory, plan)
+        self._plan = PrecisionPlan(weight_type=plan.weight_type, calibration=plan.calibration)
         # Everything that no plan touches: attributes of the graph, inputs, outputs, subgraphs.
         self._graph_bytes = inventory.graph_bytes
         self._node_terms: dict[str, int] = {}
-        self._weight_terms: dict[str, _WeightTerm] = {}
-        self._value_terms: dict[str, int] = {}
-        self._node_total = self._weight_total = self._value_total = 0
+        self._weight_terms: dict[str, _Term] = {}
+        self._value_terms: dict[str, _Term] = {}
+        self._node_total = self._tensor_total = 0
         self._microsoft_nodes: set[str] = set()
         self._stored = dict.fromkeys(Precision, 0)
         for tensor in inventory.tensors.values():
@@ -126,34 +127,37 @@ class Sizer:
         forms = dict.fromkeys(form for reader in readers for form in reader.forms if form.weight == name)
         kept = self.rewriter.float_wanted(name, readers) or not readers
         infix = self.rewriter.infix
-        record_bytes = 0 if kept else -tensor.record_bytes
+        record_bytes = 0 if kept else -tensor.record_bytes - tensor.declared_bytes
         stored = [] if kept else [(_stored_now(tensor.dtype), -tensor.nbytes)]
         for form in forms:
             record_bytes += sum(spec.record_bytes for spec in form.tensors(tensor, infix))
             record_bytes += sum(spec.record_bytes for spec in form.nodes(infix))
             stored.append((STORED_AS[form.kind], self._form_bytes(form)))
-        self._replace_weight_term(name, _WeightTerm(record_bytes, tuple(stored)))
+        self._tensor_total += self._replace(self._weight_terms, name, _Term(record_bytes, tuple(stored)))
 
-    def _replace_weight_term(self, name: str, term: _WeightTerm) -> None:
-        previous = self._weight_terms.get(name, _WeightTerm(0, ()))
-        self._weight_terms[name] = term
-        self._weight_total += term.record_bytes - previous.record_bytes
+    def _replace(self, terms: dict[str, _Term], name: str, term: _Term) -> int:
+        """Put a term in the place of the earlier one of that name; what the total grows by."""
+        previous = terms.get(name, _Term(0, ()))
+        terms[name] = term
         for precision, nbytes in previous.stored:
             self._stored[precision] -= nbytes
         for precision, nbytes in term.stored:
             self._stored[precision] += nbytes
+        return term.record_bytes - previous.record_bytes
 
     def _update_value(self, name: str) -> None:
-        producer = self.inventory.producers.get(name)
-        half = producer is not None and name in self.rewriter.planned(producer, self._plan).half_writes
+        info = self.inventory.producers.get(name)
+        producer = None if info is None else self.rewriter.planned(info, self._plan)
         readers = self._readers(name)
-        nodes = self.rewriter.value_nodes(name, produced_half=half, readers=readers)
-        term = sum(spec.record_bytes for spec in nodes)
-        info = self.inventory.values.get(name)
-        if half and info is not None and not self.rewriter.float_wanted(name, readers):
-            term -= info.record_bytes
-        self._value_total += term - self._value_terms.get(name, 0)
-        self._value_terms[name] = term
+        tensors = self.rewriter.value_tensors(name, producer=producer, readers=readers)
+        record_bytes = sum(spec.record_bytes for spec in tensors)
+        for node in self.rewriter.value_nodes(name, producer=producer, readers=readers):
+            record_bytes += node.record_bytes
+        value = self.inventory.values.get(name)
+        if value is not None and not self.rewriter.exists(name, readers, producer):
+            record_bytes -= value.record_bytes
+        stored = tuple((Precision.INT8, spec.nbytes) for spec in tensors)
+        self._tensor_total += self._replace(self._value_terms, name, _Term(record_bytes, stored))
 
     def _readers(self, name: str) -> tuple[NodeRewrite, ...]:
         by_key = self.inventory.by_key
@@ -166,7 +170,7 @@ class Sizer:
 
 def largest_tensors(inventory: Inventory, plan: PrecisionPlan, count: int = 10) -> tuple[tuple[str, str, int], ...]:
     """The largest initializers of the built file as (name, element type, bytes), largest first."""
-    rewriter = Rewriter(inventory, plan.weight_type)
+    rewriter = Rewriter.of(inventory, plan)
     found: list[tuple[str, str, int]] = []
     for name, tensor in inventory.tensors.items():
         readers = [rewriter.planned(inventory.by_key[key], plan) for key in inventory.readers.get(name, ())]

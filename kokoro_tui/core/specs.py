@@ -84,6 +84,20 @@ class FormKind(Enum):
     """LSTM weight as symmetric INT8 with one scale per gate row of each direction, dequantized in the graph."""
     BROADCAST = "bc"
     """A bias [C] reshaped to [1, C, 1, ...]."""
+    BIAS_INT32 = "int32bias"
+    """A bias in units of input scale times weight scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class BiasScale:
+    """Where the unit of an INT32 bias comes from."""
+
+    output: str
+    """The value that the operator writes; no other operator writes it, so the bias is named after it."""
+    data: str
+    """The value that the operator reads quantized."""
+    weight: WeightForm
+    """The operator's weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +110,13 @@ class WeightForm:
     """The channel axis of CHANNEL_INT8; the rank of BROADCAST."""
     transposed: bool = False
     """The two dims are swapped, as Gemm with transB needs to become MatMulInteger."""
+    scaled_by: BiasScale | None = None
+    """The unit of BIAS_INT32; None for all other forms."""
 
     def base_name(self, infix: str) -> str:
         """Name of the main tensor."""
+        if self.scaled_by is not None:
+            return f"{self.scaled_by.output}{infix}{self.kind.value}"
         extra = str(self.axis) if self.kind in (FormKind.CHANNEL_INT8, FormKind.BROADCAST) else ""
         return f"{self.weight}{infix}{self.kind.value}{extra}{'t' if self.transposed else ''}"
 
@@ -115,6 +133,8 @@ class WeightForm:
             return (TensorSpec(name, "FLOAT16", dims),)
         if self.kind is FormKind.BROADCAST:
             return (TensorSpec(name, "FLOAT", (1, weight.parameters, *(1,) * (self.axis - 2))),)
+        if self.kind is FormKind.BIAS_INT32:
+            return (TensorSpec(name, "INT32", dims),)
         scale, zero_point = f"{name}_scale", f"{name}_zero_point"
         if self.kind is FormKind.CHANNEL_INT8:
             return (TensorSpec(name, "INT8", dims), TensorSpec(scale, "FLOAT", (dims[self.axis],)))
@@ -158,7 +178,9 @@ class WeightForm:
 
 DYNAMIC_PARTS = ("int32", "float", "scale", "product")
 """What stands between an integer operator and its output: the sum, the sum as float, the scale, the scaled sum."""
-_SUFFIXES = (*(kind.value for kind in FormKind), *DYNAMIC_PARTS)
+STATIC_SUFFIX = "static"
+"""What the quantized twin of a calibrated value is called by."""
+_SUFFIXES = (*(kind.value for kind in FormKind), *DYNAMIC_PARTS, STATIC_SUFFIX)
 
 
 def choose_infix(names: frozenset[str]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from kokoro_tui.core.inventory import Inventory, NodeInfo
-from kokoro_tui.core.precision import Precision
+from kokoro_tui.core.precision import Precision, WeightType
+from kokoro_tui.core.quantize import half_fault
+from kokoro_tui.errors import InputError
 
 _ALL_INPUTS = None
 
@@ -51,6 +53,9 @@ WEIGHT_INPUTS: dict[str, tuple[int, ...]] = {
 DYNAMIC_OPS = frozenset({"Conv", "MatMul", "Gemm", "LSTM"})
 """Operators with a dynamic INT8 form (ConvInteger, MatMulInteger, DynamicQuantizeLSTM)."""
 
+STATIC_OPS = frozenset({"Conv", "MatMul", "Gemm", "Add", "Mul"})
+"""Operators with a static INT8 form (QLinearConv, QLinearMatMul, QGemm, QLinearAdd, QLinearMul)."""
+
 
 def half_inputs(node: NodeInfo) -> tuple[int, ...]:
     """Positions of the inputs that turn to half precision with ``node``; empty names are left out."""
@@ -64,50 +69,81 @@ def weight_inputs(node: NodeInfo) -> tuple[int, ...]:
     return tuple(i for i in WEIGHT_INPUTS.get(node.op, ()) if i < len(node.inputs))
 
 
-def refusal(inventory: Inventory, node: NodeInfo, precision: Precision) -> str | None:
-    """Why ``node`` cannot take ``precision``; None if it can."""
+def constant_operand(inventory: Inventory, node: NodeInfo) -> int | None:
+    """Position of the initializer among the operands of an Add or Mul; None unless it is exactly one of two."""
+    constant = [position for position, name in enumerate(node.inputs) if name in inventory.tensors]
+    return constant[0] if len(constant) == 1 and len(node.inputs) == 2 else None
+
+
+def refusal(inventory: Inventory, node: NodeInfo, precision: Precision, *, static: bool = False) -> str | None:
+    """Why ``node`` cannot take ``precision``; None if it can.
+
+    Args:
+        inventory: The model.
+        node: One of its nodes.
+        precision: What it is to take.
+        static: INT8 means the static form.
+    """
     if precision is Precision.FP32:
         return None
     if node.depth > 0:
         return "it lies inside an If, Loop or Scan body, which is left as it is"
     if node.domain != "":
         return f"{node.domain}.{node.op} is not a standard ONNX operator"
+    if not any(node.outputs):
+        return "it has no output"
     if precision is Precision.FP16:
         return _half_refusal(inventory, node)
+    if precision is Precision.INT8 and static:
+        return _static_refusal(inventory, node)
     return _weight_refusal(inventory, node, precision)
 
 
-def allowed(inventory: Inventory, node: NodeInfo) -> tuple[Precision, ...]:
-    """The precisions that ``node`` can take, FP32 first."""
-    return tuple(p for p in Precision if refusal(inventory, node, p) is None)
+def allowed(inventory: Inventory, node: NodeInfo, *, static: bool = False) -> tuple[Precision, ...]:
+    """The precisions that ``node`` can take, FP32 first; ``static`` as for ``refusal``."""
+    return tuple(p for p in Precision if refusal(inventory, node, p, static=static) is None)
+
+
+def check_integer_types(weights: WeightType, activations: WeightType) -> None:
+    """Refuse a pair of types for which the static operators have no kernel.
+
+    Raises:
+        InputError: INT8 activations with UINT8 weights.
+    """
+    if (weights, activations) == (WeightType.QUINT8, WeightType.QINT8):
+        raise InputError(
+            "onnxruntime has no kernel for INT8 activations with UINT8 weights",
+            "take --quant-type QInt8, or --quant-activation-type QUInt8",
+        )
 
 
 def _half_refusal(inventory: Inventory, node: NodeInfo) -> str | None:
     if node.op not in HALF_INPUTS:
         return f"{node.op} has no half-precision form here"
-    for position in half_inputs(node):
-        dtype = inventory.dtype_of(node.inputs[position])
-        if dtype is None and node.op in WEIGHT_INPUTS and node.op != "Gather":
-            continue  # these operators take nothing but floats
+    names = [node.inputs[position] for position in half_inputs(node)]
+    floats = any(inventory.dtype_of(name) == "FLOAT" for name in names)
+    for name in names:
+        tensor = inventory.tensors.get(name)
+        if tensor is not None and tensor.largest is not None and (fault := half_fault(tensor.largest)):
+            return f"its input {tensor.name} holds {fault}"
+        dtype = inventory.dtype_of(name)
+        if dtype is None and floats:
+            continue  # all of these inputs have one type
         if dtype != "FLOAT":
-            return f"its input {node.inputs[position]} is {dtype or 'of unknown type'}, not FLOAT"
+            return f"its input {name} is {dtype or 'of unknown type'}, not FLOAT"
     if node.op == "LayerNormalization" and len([name for name in node.outputs if name]) > 1:
         return "its mean and deviation stay FLOAT whatever its type is"
-    if any(
-        inventory.dtype_of(name) == "FLOAT16" or (inventory.dtype_of(name) is None and node.op == "Gather")
-        for name in node.outputs
-        if name
-    ):
-        return "its output is not FLOAT"
     return None
 
 
 def _weight_refusal(inventory: Inventory, node: NodeInfo, precision: Precision) -> str | None:
     if precision is Precision.INT8 and node.op not in DYNAMIC_OPS:
         return f"{node.op} has no dynamic INT8 form"
-    positions = weight_inputs(node)
-    if not positions:
+    if node.op not in WEIGHT_INPUTS:
         return f"{node.op} has no weight-only INT8 form"
+    positions = weight_inputs(node)
+    if len(positions) < len(WEIGHT_INPUTS[node.op]):
+        return "its weight is missing"
     for position in positions:
         tensor = inventory.tensors.get(node.inputs[position])
         if tensor is None:
@@ -121,11 +157,31 @@ def _weight_refusal(inventory: Inventory, node: NodeInfo, precision: Precision) 
     return _dynamic_refusal(inventory, node)
 
 
+def _static_refusal(inventory: Inventory, node: NodeInfo) -> str | None:
+    if node.op not in STATIC_OPS:
+        return f"{node.op} has no static INT8 form"
+    if node.op in WEIGHT_INPUTS:
+        if reason := _weight_refusal(inventory, node, Precision.INT8):
+            return reason
+        if len(node.inputs) > 2 and node.inputs[2] and node.inputs[2] not in inventory.tensors:
+            return "its bias is not an initializer"
+        return None
+    position = constant_operand(inventory, node)
+    if position is None:
+        return f"neither or both of its operands are initializers, and {node.op} is quantized with exactly one"
+    operand = inventory.tensors[node.inputs[position]]
+    if operand.dtype != "FLOAT":
+        return f"its operand {operand.name} is {operand.dtype}, not FLOAT"
+    if operand.parameters == 0:
+        return f"its operand {operand.name} is empty"
+    return None if inventory.opsets.get("", 0) >= 11 else "INT8 needs opset 11"
+
+
 def _dynamic_refusal(inventory: Inventory, node: NodeInfo) -> str | None:
     weight = inventory.tensors[node.inputs[1]]
     attributes = node.attributes
     if inventory.opsets.get("", 0) < 11:
-        return "DynamicQuantizeLinear needs opset 11"
+        return "INT8 needs opset 11"
     if node.inputs[0] in inventory.tensors:
         return f"its input {node.inputs[0]} is an initializer, so there is no activation to quantize"
     if inventory.dtype_of(node.inputs[0]) not in (None, "FLOAT"):
@@ -133,7 +189,7 @@ def _dynamic_refusal(inventory: Inventory, node: NodeInfo) -> str | None:
     if node.op == "Gemm" and (
         attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0 or attributes.get("transA", 0)
     ):
-        return "Gemm with alpha, beta or transA has no MatMulInteger form"
+        return "Gemm with alpha, beta or transA has no integer form"
     if node.op == "Conv" and len(node.inputs) > 2 and node.inputs[2] and node.inputs[2] not in inventory.tensors:
         return "its bias is not an initializer"
     if node.op == "LSTM" and len(weight.dims) != 3:

@@ -95,12 +95,21 @@ class TrialTable:
         row = self.rows.get((key, kind))
         return row.mel_distance if row is not None and row.status is TrialStatus.OK else None
 
-    def distance_at(self, key: str, precision: Precision) -> float | None:
-        """Measured distance of one node at a precision, or None; FP32 is 0 by definition."""
+    def distance_at(self, key: str, precision: Precision, *, static: bool = False) -> float | None:
+        """Measured distance of one node at a precision, or None; FP32 is 0 by definition.
+
+        INT8 is the dynamic form unless ``static``; where only the other form was tried, its distance counts.
+        """
         if precision is Precision.FP32:
             return 0.0
         kinds = [kind for kind in TrialKind if kind.precision is precision]
+        kinds.sort(key=lambda kind: (kind is TrialKind.STATIC) is not static)
         return next((d for kind in kinds if (d := self.distance(key, kind)) is not None), None)
+
+    def worst(self, number: int) -> tuple[TrialRow, ...]:
+        """The rows of the largest distances, largest first; of a group's equal rows only one."""
+        groups = {(row.group or row.name, row.kind): row for row in self.rows.values() if row.mel_distance is not None}
+        return tuple(sorted(groups.values(), key=lambda row: -(row.mel_distance or 0.0))[:number])
 
     def knows(self, key: str) -> bool:
         """Whether there is any row for the node."""
@@ -123,7 +132,7 @@ def predict_distance(inventory: Inventory, plan: PrecisionPlan, trials: TrialTab
     worst: dict[tuple[str, Precision], float | None] = {}
     for key, precision in plan.choices.items():
         group = inventory.group_of[key].key if key in inventory.group_of else key
-        distance = trials.distance_at(key, precision)
+        distance = trials.distance_at(key, precision, static=plan.static)
         known = worst.get((group, precision))
         if known is None or (distance is not None and distance > known):
             worst[group, precision] = distance

@@ -40,7 +40,7 @@ def calibrate(
         signature: Of it.
         clips: What to say.
         values: Names of the values to watch.
-        request: The type of the activations, and how many of the clips to use.
+        request: What the ranges are put into.
         seed: Of the noise, which is the same in every run.
         progress: Receives stages and shares.
 
@@ -48,14 +48,13 @@ def calibrate(
         InputError: The model cannot be read, or a token id lies outside its vocabulary.
         WorkError: The model cannot be run, or a value is not finite.
     """
-    chosen = clips[: request.samples or None]
-    for clip in chosen:
+    for clip in clips:
         check_ids(clip.input_ids, signature.vocabulary_size)
     progress("calibrate", 0.0)
     harness = read_harness(source, None, observed=values)
     session = create_session(harness.model, arena=False, name=source.name)
     low, high = np.full(len(values), np.inf, np.float32), np.full(len(values), -np.inf, np.float32)
-    for index, clip in enumerate(chosen):
+    for index, clip in enumerate(clips):
         try:
             found = session.run(list(harness.extremes), feeds_of(clip, signature, harness.noise, seed))
         except Exception as error:
@@ -65,7 +64,7 @@ def calibrate(
             ) from error
         extremes = np.array(found, dtype=np.float32).reshape(-1, 2)
         low, high = np.minimum(low, extremes[:, 0]), np.maximum(high, extremes[:, 1])
-        progress("calibrate", (index + 1) / len(chosen))
+        progress("calibrate", (index + 1) / len(clips))
     bad = np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)))
     if bad.size:
         raise WorkError(f"{values[bad[0]]} is not finite on the calibration clips", "calibrate on other sentences")
@@ -80,8 +79,7 @@ def calibration_identity(clips: Sequence[Utterance], request: Calibration, seed:
         "activation_type": request.activation_type,
         "seed": seed,
         "clips": [
-            [clip.input_ids.tolist(), hashlib.sha256(clip.style.tobytes()).hexdigest(), clip.speed]
-            for clip in clips[: request.samples or None]
+            [clip.input_ids.tolist(), hashlib.sha256(clip.style.tobytes()).hexdigest(), clip.speed] for clip in clips
         ],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -9,8 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
 from kokoro_tui.engine.session import check_ids, first_line
 from kokoro_tui.engine.signature import Signature, speed_feed
 from kokoro_tui.errors import WorkError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from kokoro_tui.core.inventory import Inventory
 from kokoro_tui.errors import InputError

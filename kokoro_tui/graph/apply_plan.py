@@ -7,22 +7,23 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
-import onnx_ir as ir
 
+from kokoro_tui.core.calibration import Calibration
 from kokoro_tui.core.inventory import Inventory
 from kokoro_tui.core.plan import PrecisionPlan
-from kokoro_tui.core.quantize import derive
-from kokoro_tui.core.rewrite import Rewriter
+from kokoro_tui.core.quantize import Array, FloatArray, bias_int32, derive
+from kokoro_tui.core.rewrite import MICROSOFT_DOMAIN, Rewriter, calibrated_values
 from kokoro_tui.core.sizing import Sizer
 from kokoro_tui.core.specs import WeightForm
-from kokoro_tui.core.support import refusal
+from kokoro_tui.core.support import check_integer_types, refusal
 from kokoro_tui.errors import InputError, WorkError
 from kokoro_tui.graph.emit import Emitter
-from kokoro_tui.graph.load import MAX_PROTOBUF_BYTES, external_tensors, load_external_data, read_model, subgraphs
+from kokoro_tui.graph.load import MAX_PROTOBUF_BYTES, external_tensors, load_external_data, read_model
 from kokoro_tui.graph.read_inventory import inventory_of, read_inventory
-from kokoro_tui.graph.verify import verify_against_plan
-from kokoro_tui.graph.write import NewTensor, write_file
+from kokoro_tui.graph.verify import ensure_valid, verify_against_plan
+from kokoro_tui.graph.write import NewTensor, message_without, write_file
 from kokoro_tui.store.atomic import atomic_path
 
 Progress = Callable[[str, float], None]
@@ -64,7 +65,8 @@ def build_model(
         accept: A last check of the written file; what it raises keeps the target as it was.
 
     Raises:
-        InputError: The source cannot be read, the target cannot be written, or a node cannot take its precision.
+        InputError: The source cannot be read or is not valid ONNX, the target cannot be written, or a node cannot
+            take its precision.
         WorkError: The result does not match the plan; every difference is named.
     """
     with atomic_path(target) as partial:
@@ -79,7 +81,11 @@ def build_model(
         progress("write", 0.5)
         write_file(partial, skeleton, tensors)
         progress("check", 0.7)
-        after = verify_against_plan(partial, before, plan)
+        try:
+            after = verify_against_plan(partial, before, plan)
+        except WorkError:
+            ensure_valid(source)
+            raise
         progress("load", 0.85)
         accept(partial)
         final_bytes = _size(partial)
@@ -98,17 +104,21 @@ def rewrite_model(
     Returns:
         The rewritten model without initializers, and its initializers; ``write_model`` puts them together.
     """
-    rewriter = Rewriter(inventory, plan.weight_type)
+    rewriter = Rewriter.of(inventory, plan)
     forms = stored_forms(rewriter, plan)
-    tensors = list(_tensors(model, rewriter, plan, forms))
-    document = ir.serde.deserialize_model(model)
-    Emitter(document, rewriter, plan).run(forms)
-    kept = {tensor.name for tensor in tensors if isinstance(tensor, onnx.TensorProto)}
-    for value in [v for v in document.graph.inputs if v.name in inventory.tensors and v.name not in kept]:
-        document.graph.inputs.remove(value)
-    document.graph.initializers.clear()
-    skeleton = ir.serde.serialize_model(document)
-    _restore_bodies(model, skeleton)
+    emitter = Emitter(model, rewriter, plan)
+    tensors = [*_tensors(model, rewriter, plan, forms), *_scales(emitter, plan.calibration)]
+    skeleton = message_without(model, "graph")
+    skeleton.graph.CopyFrom(message_without(model.graph, "node", "initializer", "input", "value_info"))
+    graph = skeleton.graph
+    graph.node.extend(emitter.nodes(forms))
+    gone = inventory.tensors.keys() - {t.name for t in tensors if isinstance(t, onnx.TensorProto)}
+    graph.input.extend(value for value in model.graph.input if value.name not in gone)
+    graph.value_info.extend(v for v in model.graph.value_info if v.name not in gone and emitter.has_float(v.name))
+    if MICROSOFT_DOMAIN in emitter.new_domains - inventory.opsets.keys():
+        skeleton.opset_import.add(domain=MICROSOFT_DOMAIN, version=1)
+    # Before version 4 every initializer had to be a graph input as well; the new ones are not.
+    skeleton.ir_version = max(skeleton.ir_version, 4) if forms else skeleton.ir_version
     return skeleton, tensors
 
 
@@ -131,8 +141,12 @@ def check_plan(inventory: Inventory, plan: PrecisionPlan) -> None:
         node = inventory.by_key.get(key)
         if node is None:
             raise InputError(f"the model has no node {key!r}", "check that the plan was made for this model")
-        if reason := refusal(inventory, node, precision):
+        if reason := refusal(inventory, node, precision, static=plan.static):
             raise InputError(f"{key} cannot be {precision.label}: {reason}", "leave it at FP32")
+    if plan.calibration is not None:
+        check_integer_types(plan.weight_type, plan.calibration.activation_type)
+        if missing := plan.calibration.missing(calibrated_values(inventory, plan)):
+            raise InputError(f"{missing[0]} has no calibrated range", "calibrate the plan before it is built")
 
 
 def count_differences(before: Inventory, after: Inventory) -> tuple[dict[str, int], dict[str, int]]:
@@ -149,6 +163,7 @@ def _tensors(
 ) -> Iterator[onnx.TensorProto | NewTensor]:
     """Initializers of the result: every original that something still reads, then its stored forms."""
     inventory = rewriter.inventory
+    originals = {tensor.name: tensor for tensor in model.graph.initializer}
     for tensor in model.graph.initializer:
         readers = [rewriter.planned(inventory.by_key[key], plan) for key in inventory.readers.get(tensor.name, ())]
         if tensor.name not in forms or rewriter.float_wanted(tensor.name, readers):
@@ -159,7 +174,7 @@ def _tensors(
         for form in forms[tensor.name]:
             specs = form.tensors(inventory.tensors[tensor.name], rewriter.infix)
             try:
-                values = derive(form, weight)
+                values = _values(form, weight, originals, plan.calibration)
             except ValueError as error:
                 raise WorkError(
                     f"{error}, needed by {inventory.readers[tensor.name][0]}", "leave that node at FP32"
@@ -167,12 +182,25 @@ def _tensors(
             yield from zip(specs, values, strict=True)
 
 
-def _restore_bodies(model: onnx.ModelProto, skeleton: onnx.ModelProto) -> None:
-    """Put back nodes with subgraphs byte for byte: onnx_ir annotates the initializers of their bodies."""
-    bodies = {node.output[0]: node for node in model.graph.node if node.output and subgraphs(node)}
-    for node in skeleton.graph.node:
-        if node.output and subgraphs(node):
-            node.CopyFrom(bodies[node.output[0]])
+def _values(
+    form: WeightForm,
+    weight: FloatArray,
+    originals: Mapping[str, onnx.TensorProto],
+    calibration: Calibration | None,
+) -> tuple[Array, ...]:
+    """The arrays of a form; an INT32 bias depends on another weight and on a calibrated range as well."""
+    if form.scaled_by is None or calibration is None:
+        return derive(form, weight)
+    scale, _ = calibration.quantization(form.scaled_by.data)
+    partner = onnx.numpy_helper.to_array(originals[form.scaled_by.weight.weight])
+    return (bias_int32(weight, np.float32(scale), partner, form.scaled_by.weight),)
+
+
+def _scales(emitter: Emitter, calibration: Calibration | None) -> Iterator[NewTensor]:
+    """Scales and zero points of the values that are quantized by their calibrated ranges."""
+    if calibration is not None:
+        for name, specs in emitter.value_tensors():
+            yield from zip(specs, calibration.quantization(name), strict=True)
 
 
 def ensure_embeddable(inventory: Inventory, plan: PrecisionPlan) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from math import prod
 from pathlib import Path
 
@@ -36,12 +38,22 @@ def read_model(path: Path) -> onnx.ModelProto:
                 "copy or export the model again and compare the file sizes",
             ) from error
         raise _not_onnx(path) from error
+    check_model(model, path)
+    return model
+
+
+def check_model(model: onnx.ModelProto, path: Path) -> None:
+    """Refuse what can be parsed but is no model that can be worked on.
+
+    Raises:
+        InputError: It is not ONNX, holds unusable names, or its external data is missing or lies outside the
+            model's folder.
+    """
     if not model.HasField("graph") or model.ir_version <= 0 or not model.opset_import:
         raise _not_onnx(path)
     _check_contents(model, path)
     for tensor in external_tensors(model):
         external_file(path, tensor)
-    return model
 
 
 def subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
@@ -55,17 +67,27 @@ def subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
     return bodies
 
 
+def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """The nodes of a graph and of all bodies in it."""
+    yield from graph.node
+    for body in _bodies(graph.node):
+        yield from body.node
+
+
 def _check_contents(model: onnx.ModelProto, path: Path) -> None:
     """Refuse names that are not text, ambiguous weights, and external data that nobody has looked at."""
-    damaged = "copy or export the model again"
-    for graph in _graphs(model.graph):
-        # protobuf hands out bytes where a text is not UTF-8.
-        if any(isinstance(text, bytes) for text in _texts(graph)):
-            raise InputError(f"{path} is damaged: it holds a name that is not UTF-8 text", damaged)
-        names = [tensor.name for tensor in graph.initializer]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise InputError(f"{path} is damaged: it holds the initializer {twice!r} more than once", damaged)
+    again = "copy or export the model again"
+    graphs = [model.graph, *_bodies(model.graph.node)]
+    # protobuf hands out bytes where a text is not UTF-8.
+    if bytes in set(map(type, chain(_model_texts(model), *map(_texts, graphs)))):
+        raise InputError(f"{path} is damaged: it holds a name that is not UTF-8 text", again)
+    for graph in graphs:
+        names = Counter(tensor.name for tensor in graph.initializer)
+        if "" in names:
+            raise InputError(f"{path} is damaged: it holds an initializer without a name", again)
+        if len(names) < len(graph.initializer):
+            twice = names.most_common(1)[0][0]
+            raise InputError(f"{path} is damaged: it holds the initializer {twice!r} more than once", again)
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _inner_tensors(model)):
         raise InputError(
             f"{path.name} keeps data of a node or a subgraph in another file, which is not opened",
@@ -73,18 +95,24 @@ def _check_contents(model: onnx.ModelProto, path: Path) -> None:
         )
 
 
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """A graph and all bodies of its nodes."""
-    yield graph
-    for node in graph.node:
+def _bodies(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
+    """All bodies of the given nodes, of the nodes in them, and so on."""
+    for node in nodes:
         for body in subgraphs(node):
-            yield from _graphs(body)
+            yield body
+            yield from _bodies(body.node)
+
+
+def _model_texts(model: onnx.ModelProto) -> Iterator[str]:
+    yield from (model.producer_name, model.producer_version, model.domain, model.doc_string)
+    yield from (text for entry in model.metadata_props for text in (entry.key, entry.value))
+    yield from (entry.domain for entry in model.opset_import)
 
 
 def _texts(graph: onnx.GraphProto) -> Iterator[str]:
-    yield graph.name
-    yield from (tensor.name for tensor in graph.initializer)
-    for value in (*graph.input, *graph.output, *graph.value_info):
+    yield from (graph.name, graph.doc_string)
+    yield from (text for tensor in graph.initializer for text in (tensor.name, tensor.doc_string))
+    for value in chain(graph.input, graph.output, graph.value_info):
         yield value.name
         yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
     for node in graph.node:
@@ -94,17 +122,19 @@ def _texts(graph: onnx.GraphProto) -> Iterator[str]:
 
 def _inner_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Every tensor but the initializers of the main graph."""
-    nodes = [node for function in model.functions for node in function.node]
-    for graph in _graphs(model.graph):
-        nodes += graph.node
-        if graph is not model.graph:
-            yield from graph.initializer
-        for sparse in graph.sparse_initializer:
-            yield from (sparse.values, sparse.indices)
-    for node in nodes:
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
-            yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
+    main = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    bodies = list(_bodies(main))
+    yield from (tensor for body in bodies for tensor in body.initializer)
+    sparse = [tensor for graph in (model.graph, *bodies) for tensor in graph.sparse_initializer]
+    for attribute in (a for node in chain(main, *(body.node for body in bodies)) for a in node.attribute):
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+        sparse += attribute.sparse_tensors
+        if attribute.HasField("sparse_tensor"):
+            sparse.append(attribute.sparse_tensor)
+    for tensor in sparse:
+        yield from (tensor.values, tensor.indices)
 
 
 def load_external_data(model: onnx.ModelProto, path: Path) -> None:

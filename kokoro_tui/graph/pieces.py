@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx
 from onnx import helper
 
+from kokoro_tui.core.calibration import Calibration
 from kokoro_tui.core.cutting import CutNode, Grain, Piece, cut
 from kokoro_tui.core.inventory import Inventory
 from kokoro_tui.core.plan import PrecisionPlan, WeightType
@@ -111,14 +112,21 @@ class Cutter:
         return model, list(weights)
 
 
-def rewrite_piece(path: Path, members: Iterable[str], precision: Precision, weight_type: WeightType) -> bytes:
+def rewrite_piece(
+    path: Path,
+    members: Iterable[str],
+    precision: Precision,
+    weight_type: WeightType,
+    calibration: Calibration | None = None,
+) -> bytes:
     """A piece with some of its nodes at another precision, by the same rules as a whole model.
 
     Args:
         path: The piece file.
         members: First output names of the nodes to change.
         precision: What they get.
-        weight_type: Of dynamic INT8.
+        weight_type: Of INT8.
+        calibration: Of static INT8; None for dynamic INT8.
 
     Raises:
         InputError: A node cannot take the precision.
@@ -127,7 +135,7 @@ def rewrite_piece(path: Path, members: Iterable[str], precision: Precision, weig
     model = read_model(path)
     inventory: Inventory = inventory_of(model, path, 0)
     keys = [inventory.producers[name].key for name in members]
-    plan = PrecisionPlan(weight_type=weight_type).with_precision(keys, precision)
+    plan = PrecisionPlan(weight_type=weight_type, calibration=calibration).with_precision(keys, precision)
     check_plan(inventory, plan)
     buffer = BytesIO()
     write_model(buffer, *rewrite_model(model, inventory, plan))

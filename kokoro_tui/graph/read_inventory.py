@@ -1,23 +1,27 @@
-"""Model file -> Inventory: the quick look that needs no weights and no onnx_ir."""
+"""Model file -> Inventory: the quick look that needs no weights."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import prod
 from pathlib import Path
 
+import numpy as np
 import onnx
-from google.protobuf.message import Message
 
 from kokoro_tui.core.groups import find_groups
 from kokoro_tui.core.inventory import MIN_CANDIDATE_PARAMETERS, Inventory, NodeInfo, TensorInfo, ValueInfo
-from kokoro_tui.core.wire import ITEM_BYTES, message_bytes, tensor_bytes
+from kokoro_tui.core.wire import message_bytes
 from kokoro_tui.errors import InputError
-from kokoro_tui.graph.load import external_file, external_tensors, payload_bytes, read_model, subgraphs
+from kokoro_tui.graph.load import check_model, external_file, external_tensors, payload_bytes, read_model, subgraphs
+from kokoro_tui.graph.skim import skim_model
+from kokoro_tui.graph.write import message_without
 
 _DTYPE_NAMES: dict[int, str] = {number: name for name, number in onnx.TensorProto.DataType.items()}
+_SMALL_TENSOR = 64
+"""Largest payload, in bytes, of tensors whose values are looked at."""
 _ATTRIBUTE = onnx.AttributeProto
 MAX_SUBGRAPH_DEPTH = 16
 """Deeper nesting than any exporter writes; a file that exceeds it is refused."""
@@ -33,11 +37,29 @@ def read_inventory(path: Path, *, min_parameters: int = MIN_CANDIDATE_PARAMETERS
     Raises:
         InputError: See ``read_model``.
     """
-    model = read_model(path)
-    file_bytes = path.stat().st_size
+    model, left_out = _light_model(path)
     data_files = {external_file(path, tensor) for tensor in external_tensors(model)}
-    file_bytes += sum(file.stat().st_size for file in data_files)
+    file_bytes = path.stat().st_size + sum(file.stat().st_size for file in data_files)
+    for index in left_out:
+        # Their sizes follow from type and shape, as those of external data do.
+        model.graph.initializer[index].data_location = onnx.TensorProto.EXTERNAL
     return inventory_of(model, path, file_bytes, min_parameters=min_parameters, external_data=bool(data_files))
+
+
+def _light_model(path: Path) -> tuple[onnx.ModelProto, Collection[int]]:
+    """A model without its large weights, and which initializers lack them.
+
+    Raises:
+        InputError: See ``read_model``.
+    """
+    skimmed = skim_model(path)
+    if skimmed is not None:
+        initializers = skimmed.model.graph.initializer
+        if all(payload_bytes(initializers[index]) == nbytes for index, nbytes in skimmed.left_out.items()):
+            check_model(skimmed.model, path)
+            return skimmed.model, skimmed.left_out
+    # Whatever is odd about the file, parsing all of it finds out.
+    return read_model(path), ()
 
 
 def inventory_of(
@@ -50,19 +72,22 @@ def inventory_of(
 ) -> Inventory:
     """The inventory of a model in memory; ``path`` and ``file_bytes`` say where it came from."""
     graph = model.graph
-    tensors = {tensor.name: _tensor_info(tensor) for tensor in graph.initializer}
+    entry_bytes = Counter[str]()
+    for value in (*graph.input, *graph.value_info):
+        entry_bytes[value.name] += message_bytes(value.ByteSize())
+    tensors = {tensor.name: _tensor_info(tensor, entry_bytes[tensor.name]) for tensor in graph.initializer}
     nodes = list(_read_nodes(graph, tensors))
     _make_keys_unique(nodes)
     inputs = tuple(_value_info(value, 0) for value in graph.input if value.name not in tensors)
     outputs = tuple(_value_info(value, 0) for value in graph.output)
-    values = {v.name: _value_info(v, message_bytes(v.ByteSize())) for v in graph.value_info}
+    values = {v.name: _value_info(v, entry_bytes[v.name]) for v in graph.value_info}
     values.update({value.name: value for value in (*inputs, *outputs)})
     payload = sum(tensor.record_bytes for tensor in tensors.values())
-    graph_bytes = _bytes_without(graph, "initializer") + payload
+    graph_bytes = message_without(graph, "initializer").ByteSize() + payload
     return Inventory(
         path=path,
         file_bytes=file_bytes,
-        rest_bytes=_bytes_without(model, "graph"),
+        rest_bytes=message_without(model, "graph").ByteSize(),
         graph_bytes=graph_bytes,
         nodes=tuple(nodes),
         tensors=tensors,
@@ -80,40 +105,38 @@ def inventory_of(
     )
 
 
-def _bytes_without(message: Message, heavy: str) -> int:
-    """Serialized length of a message without one of its fields.
-
-    Asking for the length of a whole model writes all its weights to memory, which takes most of a second.
-    """
-    light = type(message)()
-    for field, value in message.ListFields():
-        if field.name == heavy:
-            continue
-        if field.is_repeated:
-            getattr(light, field.name).MergeFrom(value)
-        elif isinstance(value, Message):
-            getattr(light, field.name).CopyFrom(value)
-        else:
-            setattr(light, field.name, value)
-    return light.ByteSize()
-
-
-def _tensor_info(tensor: onnx.TensorProto) -> TensorInfo:
+def _tensor_info(tensor: onnx.TensorProto, declared_bytes: int = 0) -> TensorInfo:
     dims = tuple(tensor.dims)
     if any(dim < 0 for dim in dims):
         raise InputError(f"the initializer {tensor.name!r} has a negative dimension", "export the model again")
     dtype = _DTYPE_NAMES.get(tensor.data_type, "UNDEFINED")
     nbytes = _stored_bytes(tensor, dtype)
-    external = tensor.data_location == onnx.TensorProto.EXTERNAL
     return TensorInfo(
         name=tensor.name,
         dtype=dtype,
         dims=dims,
         parameters=prod(dims),
         nbytes=nbytes,
-        # Of external data, once a build has brought it in.
-        record_bytes=tensor_bytes(tensor.name, dims, nbytes) if external else message_bytes(tensor.ByteSize()),
+        record_bytes=message_bytes(_embedded_bytes(tensor, nbytes)),
+        declared_bytes=declared_bytes,
+        largest=_largest(tensor) if dtype == "FLOAT" and 0 < nbytes <= _SMALL_TENSOR else None,
     )
+
+
+def _largest(tensor: onnx.TensorProto) -> float | None:
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        return None
+    return float(np.abs(onnx.numpy_helper.to_array(tensor)).max())
+
+
+def _embedded_bytes(tensor: onnx.TensorProto, nbytes: int) -> int:
+    """Length of the record; of external data, once a build has brought it in."""
+    if tensor.data_location != onnx.TensorProto.EXTERNAL:
+        return tensor.ByteSize()
+    light = message_without(tensor, "external_data")
+    light.ClearField("data_location")
+    light.ClearField("raw_data")
+    return light.ByteSize() + message_bytes(nbytes)
 
 
 def _stored_bytes(tensor: onnx.TensorProto, dtype: str) -> int:
@@ -130,7 +153,7 @@ def _stored_bytes(tensor: onnx.TensorProto, dtype: str) -> int:
     found = len(tensor.raw_data) if tensor.HasField("raw_data") else expected
     if not tensor.HasField("raw_data") and dtype == "FLOAT":
         found = 4 * len(tensor.float_data)
-    if found != expected and expected:
+    if found != expected and dtype != "UNDEFINED":
         raise InputError(
             f"the initializer {tensor.name!r} holds {found} bytes, but its shape asks for {expected}",
             "copy or export the model again",
@@ -159,8 +182,8 @@ def _read_nodes(graph: onnx.GraphProto, tensors: Mapping[str, TensorInfo], depth
             "this is not a file that Kokoro writes",
         )
     for body in bodies:
-        inner = {**tensors, **{t.name: _tensor_info(t) for t in body.initializer}}
-        yield from _read_nodes(body, inner, depth + 1)
+        own = {t.name: _tensor_info(t) for t in body.initializer}
+        yield from _read_nodes(body, {**tensors, **own} if own else tensors, depth + 1)
 
 
 def _node_info(node: onnx.NodeProto, tensors: Mapping[str, TensorInfo], depth: int) -> NodeInfo:

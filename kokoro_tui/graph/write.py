@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import onnx
+from google.protobuf.message import Message
 
 from kokoro_tui.core.specs import TensorSpec
 
 NewTensor = tuple[TensorSpec, npt.NDArray[np.generic]]
+MessageType = TypeVar("MessageType", bound=Message)
 _GRAPH_TAG, _INITIALIZER_TAG, _RAW_DATA_TAG = b"\x3a", b"\x2a", b"\x4a"
 
 
@@ -48,9 +50,7 @@ def _record(tensor: onnx.TensorProto | NewTensor) -> Sequence[bytes | memoryview
     if isinstance(tensor, onnx.TensorProto):
         if not tensor.HasField("raw_data"):
             return (tensor.SerializeToString(deterministic=True),)
-        header = onnx.TensorProto(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type)
-        if tensor.doc_string:
-            header.doc_string = tensor.doc_string
+        header = message_without(tensor, "raw_data")
         raw: bytes | memoryview = tensor.raw_data
     else:
         spec, values = tensor
@@ -59,6 +59,25 @@ def _record(tensor: onnx.TensorProto | NewTensor) -> Sequence[bytes | memoryview
         little_endian = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
         raw = little_endian.reshape(-1).view(np.uint8).data
     return header.SerializeToString(deterministic=True), _RAW_DATA_TAG + _varint(len(raw)), raw
+
+
+def message_without(message: MessageType, *heavy: str) -> MessageType:
+    """A copy of a message that lacks some fields, and unknown ones.
+
+    Serializing a whole model, or asking for its length, writes all its weights to memory, which takes most of a
+    second; its light parts take next to nothing.
+    """
+    light = type(message)()
+    for field, value in message.ListFields():
+        if field.name in heavy:
+            continue
+        if field.is_repeated:
+            getattr(light, field.name).MergeFrom(value)
+        elif isinstance(value, Message):
+            getattr(light, field.name).CopyFrom(value)
+        else:
+            setattr(light, field.name, value)
+    return light
 
 
 def write_file(path: Path, skeleton: onnx.ModelProto, tensors: Iterable[onnx.TensorProto | NewTensor]) -> None:

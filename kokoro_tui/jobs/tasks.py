@@ -17,6 +17,7 @@ from kokoro_tui.engine.session import Rendering, SpeechModel, create_session
 from kokoro_tui.engine.signature import Signature
 from kokoro_tui.errors import InputError
 from kokoro_tui.graph.apply_plan import BuildReport, build_model
+from kokoro_tui.jobs.calibrate import calibrate_plan
 from kokoro_tui.jobs.child import Progress
 from kokoro_tui.speech.utterance import DEFAULT_TEXT, Utterance, prepare
 
@@ -58,6 +59,8 @@ def build(
 ) -> BuildReport:
     """Write an optimized model that onnxruntime loads and, if it is a Kokoro model, that speaks.
 
+    A static plan without ranges is calibrated first, on the shipped sentences.
+
     Args:
         source: The original model.
         plan: What to build.
@@ -75,6 +78,7 @@ def build(
         else:
             SpeechModel(path, signature).run(SMOKE_CLIP)
 
+    plan = calibrate_plan(source, plan, signature, progress=_part(progress, 0.0, 0.2))
     return build_model(source, plan, target, progress=progress, accept=accept)
 
 
@@ -91,6 +95,8 @@ def audition(
 ) -> Audition:
     """Build a plan, then render the clips with the original and with the result, paired; write both WAVs.
 
+    A static plan without ranges is calibrated first, on the shipped sentences.
+
     Args:
         source: The original model.
         plan: What to build.
@@ -104,6 +110,7 @@ def audition(
     Raises:
         InputError, WorkError: See ``build``; also if a model gives audio that is not finite.
     """
+    plan = calibrate_plan(source, plan, signature, progress=_part(progress, 0.0, 0.2))
     if references is None:
         progress("render original", 0.0)
         original = SpeechModel(source, signature)

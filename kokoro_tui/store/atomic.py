@@ -30,7 +30,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     Raises:
         WriteError: The target cannot be written (before the block runs) or replaced, or the disk is full.
     """
-    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    partial = target.parent / f".{target.name}.partial-{os.getpid()}"
     _reserve(target, partial)
     try:
         yield partial

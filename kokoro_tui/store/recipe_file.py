@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 VERSION = 1
 """Format of the files written here."""
 
-_TOP_KEYS = ("version", "model", "quantization", "thresholds", "rules", "result")
+_TOP_KEYS = ("version", "model", "quantization", "thresholds", "rules", "result", "calibration")
 _MODEL_KEYS = ("sha256", "name")
 _QUANTIZATION_KEYS = ("type", "activation_type", "static", "samples", "exclude", "op_types")
 _THRESHOLD_KEYS = ("cast", "quant", "weight")
@@ -68,6 +68,7 @@ def parse_recipe(text: str, source: str) -> Recipe:
         activation_type=quantization.choice("activation_type", WeightType, _DEFAULTS.activation_type),
         static=bool(quantization.flag("static")),
         samples=quantization.count("samples"),
+        ranges=_ranges(toml.section("calibration")),
         quant_exclude=_pattern(quantization, "exclude"),
         op_types=_op_types(quantization),
         result={key: result.number(key) for key in result.values},
@@ -100,6 +101,10 @@ def format_recipe(recipe: Recipe) -> str:
     _add_rules(document, recipe.rules)
     if recipe.result:
         document["result"] = {key: _finite(key, value) for key, value in sorted(recipe.result.items())}
+    if recipe.ranges:
+        document["calibration"] = {
+            key: [_finite(key, low), _finite(key, high)] for key, (low, high) in recipe.ranges.items()
+        }
     return tomlkit.dumps(document)
 
 
@@ -174,6 +179,20 @@ def _pattern(section: Section, key: str) -> str:
     except SelectionError as error:
         raise section.fault(key, error.message, error.hint) from error
     return pattern
+
+
+def _ranges(section: Section) -> dict[str, tuple[float, float]]:
+    """Smallest and largest number by value."""
+    found: dict[str, tuple[float, float]] = {}
+    for name, value in section.values.items():
+        pair = value if isinstance(value, list) else []
+        numbers = [float(n) for n in pair if isinstance(n, int | float) and not isinstance(n, bool) and isfinite(n)]
+        if len(pair) != 2 or len(numbers) != 2 or numbers[0] > numbers[1]:
+            raise section.fault(
+                name, f"the range of {name} is not two numbers in ascending order", "delete the [calibration] table"
+            )
+        found[name] = (numbers[0], numbers[1])
+    return found
 
 
 def _op_types(section: Section) -> tuple[str, ...]:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+from importlib import resources
 from pathlib import Path
 
 from kokoro_tui.errors import InputError
 from kokoro_tui.store.text_file import read_text
 
 _HINT = "write one sentence a line, or CSV with the header Voice,Text"
+
+
+def calibration_set() -> tuple[tuple[str | None, str], ...]:
+    """The sentences that ship for calibration, each with its voice."""
+    data = resources.files("kokoro_tui.speech.data").joinpath("calibration.csv")
+    with resources.as_file(data) as path:
+        return read_text_set(path)
 
 
 def read_text_set(path: Path) -> tuple[tuple[str | None, str], ...]:

@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from kokoro_tui.audio.distance import compare
+from kokoro_tui.core.calibration import Calibration
 from kokoro_tui.core.cutting import Grain
 from kokoro_tui.core.plan import WeightType
-from kokoro_tui.engine.session import NOISE_SEED, check_ids, create_session, noise_feeds
-from kokoro_tui.engine.signature import SPEED_TYPES, Signature
+from kokoro_tui.engine.session import NOISE_SEED, check_ids, create_session, feeds_of
+from kokoro_tui.engine.signature import Signature
 from kokoro_tui.errors import InputError, WorkError
-from kokoro_tui.graph.harness import PINNED_DURATIONS, NoiseInput
+from kokoro_tui.graph.harness import PINNED_DURATIONS
 from kokoro_tui.graph.pieces import CutModel, Cutter
 from kokoro_tui.speech.utterance import Utterance
 
@@ -47,6 +48,8 @@ class TrialContext:
     noise_floor: float
     """Largest distance of the reference to itself through the same machinery; 0 unless something is wrong."""
     weight_type: WeightType
+    calibration: Calibration | None
+    """Ranges for static trials; None where there are none."""
     seed: int
 
     @property
@@ -66,6 +69,7 @@ def prepare_context(
     folder: Path,
     *,
     weight_type: WeightType = WeightType.QINT8,
+    calibration: Calibration | None = None,
     seed: int = NOISE_SEED,
     budget: int = REFERENCE_BYTES,
     progress: Callable[[str, float], None] = lambda stage, share: None,
@@ -77,7 +81,8 @@ def prepare_context(
         signature: Of it.
         clips: Sentences to judge by.
         folder: An empty folder for the pieces and tensors.
-        weight_type: Of dynamic INT8 trials.
+        weight_type: Of INT8 trials.
+        calibration: Ranges for static trials.
         seed: Of the noise.
         budget: Most bytes of tensors to keep; a model whose borders hold more is cut more coarsely.
         progress: Receives stages and shares.
@@ -106,17 +111,9 @@ def prepare_context(
         piece_seconds=tuple(reference.seconds),
         noise_floor=reference.noise_floor,
         weight_type=weight_type,
+        calibration=calibration,
         seed=seed,
     )
-
-
-def feeds_of(clip: Utterance, signature: Signature, noise: Sequence[NoiseInput], seed: int) -> dict[str, Tensor]:
-    """The graph inputs of one clip, without durations."""
-    feeds: dict[str, Tensor] = dict(noise_feeds(noise, seed))
-    feeds[signature.tokens] = clip.input_ids
-    feeds[signature.style] = clip.style
-    feeds[signature.speed] = np.array([clip.speed], dtype=SPEED_TYPES[signature.speed_dtype])
-    return feeds
 
 
 def run_piece(session: Any, outputs: Sequence[str], values: Mapping[str, Tensor]) -> list[Tensor]:

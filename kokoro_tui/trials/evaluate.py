@@ -13,12 +13,12 @@ import numpy as np
 
 from kokoro_tui.audio.distance import Comparison, Reference, frames_moved
 from kokoro_tui.core.trials import TrialKind
-from kokoro_tui.engine.session import create_session
+from kokoro_tui.engine.session import create_session, feeds_of
 from kokoro_tui.errors import WorkError
 from kokoro_tui.graph.harness import PINNED_DURATIONS
 from kokoro_tui.graph.pieces import rewrite_piece
 from kokoro_tui.speech.utterance import Utterance
-from kokoro_tui.trials.context import Tensor, TrialContext, feeds_of, inputs_of, last_uses, run_piece
+from kokoro_tui.trials.context import Tensor, TrialContext, inputs_of, last_uses, run_piece
 
 _UNCHANGED = Comparison(0.0, 0.0, length_difference_samples=0, compared_frames=0, frame_difference=0)
 _PROBE = 4096
@@ -111,7 +111,10 @@ class Evaluator:
         for index, file in enumerate(self._pieces):
             inside = [name for name in spec.members if name in file.members]
             if inside:
-                model = rewrite_piece(file.path, inside, spec.kind.precision, self._context.weight_type)
+                calibration = self._context.calibration if spec.kind is TrialKind.STATIC else None
+                model = rewrite_piece(
+                    file.path, inside, spec.kind.precision, self._context.weight_type, calibration
+                )
                 found[index] = create_session(model, threads=self._threads, arena=False, name="the changed piece")
         return found
 

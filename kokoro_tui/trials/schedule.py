@@ -67,7 +67,7 @@ def schedule(
         for kind in (kind for kind in TrialKind if kind in kinds):
             if all(_is_known(table, node.key, kind) for node in nodes):
                 done += any(table.rows[node.key, kind].status is TrialStatus.OK for node in nodes)
-            elif reason := next((r for n in nodes if (r := refusal(inventory, n, kind.precision))), None):
+            elif reason := next((r for n in nodes if (r := _refusal(inventory, n, kind))), None):
                 skipped += [_row(node, kind, TrialStatus.SKIPPED, reason=reason) for node in nodes]
             else:
                 trials.append(_trial(inventory, nodes, kind))
@@ -141,6 +141,10 @@ def _units(inventory: Inventory, keys: Iterable[str], per_node: bool) -> list[tu
 def _is_known(table: TrialTable, key: str, kind: TrialKind) -> bool:
     row = table.rows.get((key, kind))
     return row is not None and row.status is not TrialStatus.FAILED
+
+
+def _refusal(inventory: Inventory, node: NodeInfo, kind: TrialKind) -> str | None:
+    return refusal(inventory, node, kind.precision, static=kind is TrialKind.STATIC)
 
 
 def _trial(inventory: Inventory, nodes: list[NodeInfo], kind: TrialKind) -> Trial:

@@ -9,10 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from kokoro_tui.core.calibration import Calibration
 from kokoro_tui.core.plan import WeightType
+from kokoro_tui.core.support import check_integer_types
 from kokoro_tui.core.trials import TrialKind, TrialRow, TrialTable
+from kokoro_tui.engine.calibrate import calibration_identity
 from kokoro_tui.engine.session import NOISE_SEED
 from kokoro_tui.errors import InputError
+from kokoro_tui.jobs.calibrate import calibrate_for_trials, shipped_clips
 from kokoro_tui.jobs.child import run_in_child
 from kokoro_tui.speech.utterance import Utterance
 from kokoro_tui.store.atomic import remove_stale_partials
@@ -39,6 +43,10 @@ class TrialRequest:
     kinds: tuple[TrialKind, ...] = DEFAULT_KINDS
     per_node: bool = False
     weight_type: WeightType = WeightType.QINT8
+    calibration: Calibration = Calibration()
+    """How static trials are calibrated; its ranges are not used."""
+    calibration_clips: tuple[Utterance, ...] = ()
+    """What static trials are calibrated on; the shipped sentences if empty."""
     workers: int = 0
     """Worker processes; 0 takes one a core."""
     fresh: bool = False

@@ -33,7 +33,7 @@ from kokoro_tui.audio.distance import Reference
 from kokoro_tui.core.inventory import NodeInfo
 from kokoro_tui.core.plan import PrecisionPlan
 from kokoro_tui.core.trials import TrialKind
-from kokoro_tui.engine.session import NOISE_SEED, SpeechModel, create_session
+from kokoro_tui.engine.session import NOISE_SEED, SpeechModel, create_session, feeds_of
 from kokoro_tui.engine.signature import Signature
 from kokoro_tui.graph.apply_plan import rewrite_model
 from kokoro_tui.graph.harness import PINNED_DURATIONS, expose_durations, expose_noise, read_harness
@@ -41,7 +41,7 @@ from kokoro_tui.graph.read_inventory import inventory_of
 from kokoro_tui.graph.write import write_model
 from kokoro_tui.jobs.child import run_in_child
 from kokoro_tui.speech.utterance import DEFAULT_TEXT, Utterance, prepare
-from kokoro_tui.trials.context import feeds_of, prepare_context
+from kokoro_tui.trials.context import prepare_context
 from kokoro_tui.trials.run import TrialControl, TrialRun
 from kokoro_tui.trials.schedule import CostModel, Schedule, schedule
 from kokoro_tui.trials.workers import ProcessWorkers

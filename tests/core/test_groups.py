@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from kokoro_tui.core.groups import base_path, find_groups
 from kokoro_tui.graph.read_inventory import read_inventory
-
 from tests.core.small_inventory import inventory_of
 
 

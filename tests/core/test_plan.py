@@ -49,7 +49,7 @@ def test_fp32_is_the_absence_of_a_choice() -> None:
 
 def test_excluding_gives_fp32_and_a_lock_and_unlocking_takes_only_the_lock_off() -> None:
     plan = PrecisionPlan({"a": W8, "b": W8}).excluding(iter(["a"]))
-    assert (plan.precision_of("a"), plan.locked) == (FP32, {"a"})
+    assert (plan.precision_of("a"), plan.locked) == (FP32, frozenset({"a"}))
     assert plan.precision_of("b") is W8
     unlocked = plan.unlocking(["a", "unknown"])
     assert (unlocked.precision_of("a"), unlocked.locked) == (FP32, frozenset())

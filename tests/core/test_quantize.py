@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -16,6 +17,7 @@ from kokoro_tui.core.quantize import HALF_MAX, derive, per_channel_int8, per_ten
 from kokoro_tui.core.specs import FormKind, WeightForm
 from tests.graph.single_ops import initializers, normal, quantize_dynamic, single_op
 
+Array = npt.NDArray[Any]
 Float = npt.NDArray[np.float32]
 
 WEIGHTS = {
@@ -43,7 +45,8 @@ def test_per_tensor_equals_onnxruntime(name: str, weight_type: str, tmp_path: Pa
     model = quantize_dynamic(single_op("Conv", {"w": WEIGHTS[name]}), tmp_path, weight_type=weight_type)
     expected = initializers(model)
     dtype = np.dtype(np.int8 if weight_type == "QInt8" else np.uint8)
-    assert_same((expected["w_quantized"], expected["w_scale"], expected["w_zero_point"]), per_tensor(WEIGHTS[name], dtype))
+    found = per_tensor(WEIGHTS[name], dtype)
+    assert_same((expected["w_quantized"], expected["w_scale"], expected["w_zero_point"]), found)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -88,8 +91,8 @@ def test_per_channel_is_never_worse_on_any_weight(weight: Float, axis: int) -> N
 
 @given(ANY_FLOATS, st.sampled_from([0, 1]))
 def test_per_channel_gives_usable_numbers_for_any_finite_weight(weight: Float, axis: int) -> None:
-    quantized, scale = per_channel_int8(weight, axis)
-    assert (quantized.dtype, scale.dtype) == (np.int8, np.float32)
+    quantized, scale = per_channel(weight, axis)
+    assert (quantized.dtype, scale.dtype) == (np.dtype(np.int8), np.dtype(np.float32))
     assert quantized.shape == weight.shape
     assert scale.shape == (weight.shape[axis],)
     assert np.isfinite(scale).all()
@@ -107,7 +110,7 @@ def test_a_clip_is_taken_where_it_is_the_better_choice() -> None:
     # One outlier sets the unclipped scale; all the rest lies on the grid of a slightly smaller one.
     rest = np.tile(0.94 * np.arange(-120, 120) / 127, 400)
     weight = np.array([[1.0, *rest]], np.float32)
-    quantized, scale = per_channel_int8(weight, 0)
+    quantized, scale = per_channel(weight, 0)
     assert scale[0] == pytest.approx(0.94 / 127, rel=1e-3)
     assert quantized[0, 0] == 127
 
@@ -120,7 +123,7 @@ def test_the_better_clip_is_found_in_wide_rows() -> None:
 def test_zero_channels_stay_zero_beside_others() -> None:
     weight = normal(3, 8)
     weight[1] = 0
-    quantized, scale = per_channel_int8(weight, 0)
+    quantized, scale = per_channel(weight, 0)
     assert (quantized[1] == 0).all()
     assert scale[1] == 1.0
     assert np.abs(dequantize(quantized, scale, 0) - weight).max() < 0.01
@@ -129,7 +132,8 @@ def test_zero_channels_stay_zero_beside_others() -> None:
 @pytest.mark.parametrize("form", [FormKind.CHANNEL_INT8, FormKind.TENSOR_INT8, FormKind.TENSOR_UINT8])
 def test_every_value_is_within_the_step_of_its_scale(form: FormKind) -> None:
     weight = normal(6, 10)
-    quantized, scale, *zero_point = derive(WeightForm(form, "w"), weight)
+    arrays: tuple[Array, ...] = derive(WeightForm(form, "w"), weight)
+    quantized, scale, *zero_point = arrays
     zero = zero_point[0].astype(np.float64) if zero_point else 0.0
     steps = scale.reshape(-1, 1) if form is FormKind.CHANNEL_INT8 else scale
     restored = (quantized.astype(np.float64) - zero) * steps
@@ -139,7 +143,8 @@ def test_every_value_is_within_the_step_of_its_scale(form: FormKind) -> None:
 def test_lstm_rows_have_a_scale_each() -> None:
     weight = normal(2, 8, 5)
     weight[1, 3] *= 100
-    quantized, scale, shape = derive(WeightForm(FormKind.ROW_INT8, "w"), weight)
+    arrays: tuple[Array, ...] = derive(WeightForm(FormKind.ROW_INT8, "w"), weight)
+    quantized, scale, shape = arrays
     assert (quantized.shape, scale.shape, shape.tolist()) == ((16, 5), (16,), [2, 8, 5])
     restored = (quantized * scale[:, None]).reshape(shape)
     step = np.abs(weight).max(axis=2, keepdims=True) / 127
@@ -163,7 +168,7 @@ def test_a_bias_is_shaped_to_broadcast_over_a_convolution() -> None:
 def test_weights_that_are_not_finite_are_refused(kind: FormKind, bad: float) -> None:
     weight = normal(2, 4, 3)
     weight[1, 2, 1] = bad
-    with pytest.raises(ValueError, match="^w holds NaN or infinity$"):
+    with pytest.raises(ValueError, match="w holds NaN or infinity"):
         derive(WeightForm(kind, "w"), weight)
 
 
@@ -203,14 +208,19 @@ def test_values_have_the_shapes_and_types_that_the_estimate_counts(
     assert [(s.dims, s.nbytes) for s in specs] == [(v.shape, v.nbytes) for v in values]
 
 
-def assert_same(expected: tuple[npt.NDArray[np.generic], ...], found: tuple[npt.NDArray[np.generic], ...]) -> None:
+def assert_same(expected: tuple[Array, ...], found: tuple[Array, ...]) -> None:
     """Equal to the bit, types and shapes included."""
     assert [(a.dtype, a.shape) for a in found] == [(a.dtype, a.shape) for a in expected]
     for mine, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
-def dequantize(quantized: npt.NDArray[np.generic], scale: npt.NDArray[np.generic], axis: int) -> npt.NDArray[np.float64]:
+def per_channel(weight: Float, axis: int) -> tuple[Array, Array]:
+    """``per_channel_int8`` with arrays that mypy lets do arithmetic."""
+    return per_channel_int8(weight, axis)
+
+
+def dequantize(quantized: Array, scale: Array, axis: int) -> Array:
     """q * scale along an axis, in float64."""
     dims = [1] * quantized.ndim
     dims[axis] = -1
@@ -219,10 +229,9 @@ def dequantize(quantized: npt.NDArray[np.generic], scale: npt.NDArray[np.generic
 
 def assert_better_than_largest_magnitude(weight: Float, axis: int) -> None:
     """Compare the squared error of every channel with that of the grid whose end is the largest magnitude."""
-    quantized, scale = per_channel_int8(weight, axis)
+    quantized, scale = per_channel(weight, axis)
     exact = np.moveaxis(weight.astype(np.float64), axis, 0).reshape(weight.shape[axis], -1)
     largest = np.abs(exact).max(axis=1, keepdims=True)
-    assume(np.isfinite(exact).all())
     step = np.where(largest > 0, largest / 127, 1)
     plain = ((np.rint(exact / step) * step - exact) ** 2).sum(axis=1)
     restored = np.moveaxis(dequantize(quantized, scale, axis), axis, 0).reshape(exact.shape)

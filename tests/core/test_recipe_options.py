@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kokoro_tui.core.plan import PrecisionPlan, WeightType
@@ -72,7 +74,10 @@ def test_the_default_thresholds_are_those_of_the_contract() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (RecipeOptions(static=True), "static quantization is not part"),
+        (
+            RecipeOptions(static=True, quant_type=WeightType.QUINT8, activation_type=WeightType.QINT8),
+            "no kernel for INT8 activations with UINT8 weights",
+        ),
         (RecipeOptions(quant_exclude="("), r"--quant-exclude: invalid regular expression '\('"),
         (RecipeOptions(locks=("fine", "[")), r"--lock: invalid regular expression '\['"),
         (RecipeOptions(op_types=("Conf",)), "'Conf' is no operator"),
@@ -83,9 +88,12 @@ def test_what_cannot_be_done_is_refused(options: RecipeOptions, message: str) ->
         with_options(BASE, options)
 
 
-def test_a_static_recipe_is_refused() -> None:
-    with pytest.raises(InputError, match="static"):
-        with_options(Recipe(static=True), RecipeOptions())
+def test_a_recipe_becomes_static_and_keeps_its_ranges_unless_new_ones_are_asked_for() -> None:
+    assert with_options(BASE, RecipeOptions(static=True)) == replace(BASE, static=True)
+    ranged = Recipe(static=True, samples=2, ranges={"x": (0.0, 1.0)})
+    assert with_options(ranged, RecipeOptions()) == ranged
+    assert with_options(ranged, RecipeOptions(calibrate=True)) == replace(ranged, ranges={})
+    assert with_options(ranged, RecipeOptions(samples=4)) == replace(ranged, ranges={}, samples=4)
 
 
 def test_nodes_are_counted_among_candidates_and_what_the_plan_changes() -> None:

@@ -84,5 +84,6 @@ def test_a_node_to_be_written(
     inputs: list[str], outputs: list[str], name: str, domain: str, attributes: dict[str, int]
 ) -> None:
     spec = NodeSpec("Cast", name, tuple(inputs), tuple(outputs), domain, tuple(attributes.items()))
-    node = helper.make_node("Cast", inputs, outputs, name=name or None, domain=domain or None, **attributes)
+    node = helper.make_node("Cast", inputs, outputs, name=name or None, domain=domain or None)
+    node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
     assert GraphProto(node=[node]).ByteSize() == spec.record_bytes

@@ -40,5 +40,7 @@ def test_a_table_of_another_model_is_refused(tmp_path: Path) -> None:
     append_rows(table, [ROW])
     write_meta(table, replace(META, model_sha256="a" * 64))
     assert read_matching_trials(table, lambda: "a" * 64).bad_rows == 0
-    with pytest.raises(InputError, match=r"t.meta.json says that t.csv is of another model .*aaaaaaaaaaaa.*bbbbbbbbbbbb"):
+    with pytest.raises(
+        InputError, match=r"t.meta.json says that t.csv is of another model .*aaaaaaaaaaaa.*bbbbbbbbbbbb"
+    ):
         read_matching_trials(table, lambda: "b" * 64)

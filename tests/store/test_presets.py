@@ -31,6 +31,8 @@ MEANING = {
     "matmul-int8": (INT8, FP32, FP32, INT8, FP32, FP32, FP32, FP32),
     "q8f16": (INT8, FP32, INT8, INT8, INT8, FP16, FP16, FP32),
     "quantized": (INT8, FP32, INT8, INT8, INT8, FP32, FP32, FP32),
+    "uint8": (INT8, INT8, INT8, INT8, FP32, FP32, FP32, FP32),
+    "uint8f16": (INT8, INT8, INT8, INT8, FP16, FP16, FP16, FP32),
     "w8": (W8, FP32, W8, W8, W8, W8, W8, W8),
 }
 
@@ -74,6 +76,8 @@ def test_an_unknown_preset_is_refused_with_the_nearest_one() -> None:
         ("quantized", 88.17, 0.001),
         ("matmul-int8", 275.5, 0.003),
         ("w8", 79.03, 0.001),
+        ("uint8", 153.37, 0.001),
+        ("uint8f16", 104.00, 0.001),
     ],
 )
 def test_a_preset_has_the_published_size(real_inventory: Inventory, name: str, mib: float, tolerance: float) -> None:

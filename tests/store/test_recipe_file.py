@@ -31,6 +31,7 @@ FULL = Recipe(
     quant_exclude="conv_post",
     op_types=("Gemm", "MatMul"),
     result={"mel_distance": 0.41, "bytes": 86374912},
+    ranges={"/encoder/Add_output_0": (-1.5, 0.10000000149011612), "style": (0.0, 2.0)},
 )
 FULL_TEXT = r"""version = 1
 
@@ -68,6 +69,10 @@ locked = false
 [result]
 bytes = 86374912
 mel_distance = 0.41
+
+[calibration]
+"/encoder/Add_output_0" = [-1.5, 0.10000000149011612]
+style = [0.0, 2.0]
 """
 
 texts = st.text(st.characters(codec="utf-8"))
@@ -88,6 +93,7 @@ recipes = st.builds(
     quant_exclude=st.sampled_from(["", r"(^/decoder/generator/conv_post/Conv)"]),
     op_types=st.sampled_from([(), ("Gemm",), ("LSTM", "Conv")]),
     result=st.dictionaries(texts.filter(bool), finite | st.integers(0, 2**62), max_size=3),
+    ranges=st.dictionaries(texts, st.tuples(finite, finite).map(lambda pair: (min(pair), max(pair))), max_size=3),
 )
 
 

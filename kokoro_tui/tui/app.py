@@ -1,0 +1,186 @@
+"""The terminal UI as an application: settings, themes, quitting, and what the command line starts."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from textual import events, work
+from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.screen import Screen
+
+from kokoro_tui.errors import InputError, KokoroTuiError, WorkError
+from kokoro_tui.speech.sentences import DEFAULT_TEXT
+from kokoro_tui.store.paths import log_path
+from kokoro_tui.store.settings import load_settings, save_settings
+from kokoro_tui.tui.audition import Speech
+from kokoro_tui.tui.commands import NodeProvider, action_commands
+from kokoro_tui.tui.screens.confirm import ConfirmScreen
+from kokoro_tui.tui.screens.main import MainScreen, Start
+from kokoro_tui.tui.screens.too_small import TooSmallScreen, is_too_small
+from kokoro_tui.tui.terminal import native_output_in_log
+from kokoro_tui.tui.themes import DEFAULT_THEME, THEMES, precision_colours
+
+_SAVE, _LEAVE, _STAY = "save", "leave", "stay"
+
+
+class KokoroTuiApp(App[None]):
+    """The workbench in a terminal.
+
+    Args:
+        model_path: The model to open; None opens the bundled Kokoro, which the first start builds.
+        trials_path: A trial table to load; otherwise one beside the model or in the working folder is.
+        recipe_path: A recipe to start with.
+        text: What auditions say, this time.
+        voice: Who says it, this time.
+    """
+
+    TITLE = "kokoro-tui"
+    CSS_PATH = "app.tcss"
+    COMMANDS = App.COMMANDS | {NodeProvider}
+    BINDINGS = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_anyway", system=True)]
+
+    def __init__(
+        self,
+        model_path: Path | str | None = None,
+        trials_path: Path | str | None = None,
+        recipe_path: Path | str | None = None,
+        text: str | None = None,
+        voice: str | None = None,
+    ) -> None:
+        super().__init__()
+        self._start = Start(*(None if p is None else Path(p) for p in (model_path, trials_path, recipe_path)))
+        self.settings, self._setting_notes = load_settings()
+        self._speech = Speech(text or self.settings.text or DEFAULT_TEXT, voice or self.settings.voice)
+        self._settings_lock = Lock()
+        self.failure: KokoroTuiError | None = None
+        """Why the program ended, if it did not end by the user's wish."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self.settings.theme if self.settings.theme in self.available_themes else DEFAULT_THEME
+
+    @property
+    def main(self) -> MainScreen:
+        """The main screen, whatever lies over it."""
+        screen = self.screen_stack[0]
+        assert isinstance(screen, MainScreen)
+        return screen
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The main screen."""
+        return MainScreen(self._start, self._speech, self.settings.sort)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The precisions' colours for themes that define none."""
+        return precision_colours(dark=self.current_theme.dark)
+
+    def on_mount(self) -> None:
+        """Apply what the user has set."""
+        self.set_keymap(self.settings.keys)
+        self.theme_changed_signal.subscribe(self, lambda theme: self.remember(theme=theme.name))
+        for note in self._setting_notes:
+            self.notify(note, severity="warning", markup=False)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Ask for a larger terminal where nothing fits; what was done stays."""
+        over = isinstance(self.screen, TooSmallScreen)
+        if is_too_small(event.size) and not over:
+            self.push_screen(TooSmallScreen())
+        elif over and not is_too_small(event.size):
+            self.pop_screen()
+
+    # Settings
+
+    def remember(self, **changes: Any) -> None:
+        """Keep settings for the next session."""
+        settings = replace(self.settings, **changes)
+        if settings != self.settings:
+            self.settings = settings
+            self._save_settings()
+
+    @work(thread=True, exit_on_error=False, group="settings")
+    def _save_settings(self) -> None:
+        with self._settings_lock:
+            try:
+                save_settings(self.settings)
+            except KokoroTuiError as error:
+                self.notify(f"{error.message}\n{error.hint}", severity="warning", markup=False)
+
+    def effective(self, binding: Binding) -> Binding:
+        """A binding with the user's own key, where there is one."""
+        key = self.settings.keys.get(binding.id or "")
+        return binding if key is None else binding.with_key(key.split(",")[0])
+
+    # Commands
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Every action of the main screen, then the theme."""
+        yield from action_commands(self.main)
+        yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
+
+    # Ending
+
+    async def action_quit(self) -> None:
+        """Leave; ask first if the plan would be lost."""
+        if isinstance(self.screen, ConfirmScreen):
+            return
+        if self.main.work is None or not self.main.work.unsaved:
+            self.exit()
+            return
+        answers = {_SAVE: "Save recipe", _LEAVE: "Leave without saving", _STAY: "Stay"}
+        self.push_screen(ConfirmScreen("The plan is not saved.", answers), self._quit_answered)
+
+    def _quit_answered(self, answer: str | None) -> None:
+        if answer == _LEAVE:
+            self.exit()
+        elif answer == _SAVE:
+            self.main.action_save(then=self.exit)
+
+    def fail(self, error: KokoroTuiError) -> None:
+        """End the program with an error for the caller."""
+        self.failure = error
+        self.exit(return_code=int(error.exit_code))
+
+
+def run(
+    model_path: Path | None = None,
+    trials_path: Path | None = None,
+    recipe_path: Path | None = None,
+    text: str | None = None,
+    voice: str | None = None,
+) -> None:
+    """Open the terminal UI and return when the user leaves it.
+
+    Args:
+        model_path: See `KokoroTuiApp`, as all the others.
+        trials_path: A trial table.
+        recipe_path: A recipe.
+        text: What auditions say.
+        voice: Who says it.
+
+    Raises:
+        KokoroTuiError: A file is missing or does not fit, or the UI has failed.
+    """
+    from kokoro_tui.jobs.child import prepare_main_process
+
+    for path in (model_path, trials_path, recipe_path):
+        if path is not None and not path.exists():
+            raise InputError(f"there is no file {path}", "check the path")
+    prepare_main_process()
+    app = KokoroTuiApp(model_path, trials_path, recipe_path, text, voice)
+    # Collecting garbage costs a tenth of the start; the main screen turns it on again once the table is painted.
+    gc.disable()
+    try:
+        with native_output_in_log():
+            app.run()
+    finally:
+        gc.enable()
+    if app.failure is not None:
+        raise app.failure
+    if app.return_code:
+        raise WorkError("the terminal UI has failed", f"the log {log_path()} says where")

@@ -1,0 +1,58 @@
+"""The command palette: every action by name, and every node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.app import SystemCommand
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+from kokoro_tui.tui.bindings import PLAYER_BINDINGS, SCREEN_BINDINGS, TABLE_BINDINGS
+from kokoro_tui.tui.formats import printable
+from kokoro_tui.tui.screens.main import MainScreen
+
+if TYPE_CHECKING:
+    from textual.dom import DOMNode
+
+MOST_NODES = 40
+"""Nodes offered at once."""
+
+
+def action_commands(main: MainScreen) -> Iterator[SystemCommand]:
+    """One command for every binding whose action can be taken now."""
+    sources: tuple[tuple[DOMNode, tuple[object, ...]], ...] = (
+        (main.table, TABLE_BINDINGS),
+        (main, SCREEN_BINDINGS),
+        (main.player_bar, PLAYER_BINDINGS),
+    )
+    seen: set[str] = set()
+    for owner, bindings in sources:
+        for binding in bindings:
+            action = binding.action.removeprefix("screen.")  # type: ignore[attr-defined]
+            namespace = main if binding.action.startswith("screen.") else owner  # type: ignore[attr-defined]
+            if action in seen:
+                continue
+            seen.add(action)
+            yield SystemCommand(binding.description, binding.tooltip, partial(main.app.run_action, action, namespace))  # type: ignore[attr-defined]
+
+
+class NodeProvider(Provider):
+    """Finds nodes by name and puts the cursor on the one chosen."""
+
+    async def discover(self) -> Hits:
+        """Nothing: there are too many to list them unasked."""
+        for hit in ():
+            yield DiscoveryHit("", hit)
+
+    async def search(self, query: str) -> Hits:
+        """Nodes whose name fits."""
+        main = self.app.screen_stack[0]
+        if not isinstance(main, MainScreen) or main.work is None:
+            return
+        matcher = self.matcher(query)
+        found = ((matcher.match(node.key), node.key) for node in main.bench.inventory.main_nodes)
+        best = sorted((hit for hit in found if hit[0] > 0), key=lambda hit: -hit[0])[:MOST_NODES]
+        for score, key in best:
+            yield Hit(score * 0.9, matcher.highlight(printable(key)), partial(main.go_to, key), help="Go to this node")

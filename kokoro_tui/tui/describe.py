@@ -1,0 +1,161 @@
+"""What is said of one node, as parts of text with a role each; no widget is involved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from kokoro_tui.core.precision import Precision
+from kokoro_tui.core.trials import TrialKind, TrialStatus
+from kokoro_tui.tui.formats import distance, node_mib, printable
+
+if TYPE_CHECKING:
+    from kokoro_tui.core.inventory import Inventory, NodeInfo
+    from kokoro_tui.core.plan import PrecisionPlan
+    from kokoro_tui.core.trials import TrialRow
+    from kokoro_tui.workbench import Workbench
+
+MOST_LISTED = 6
+"""Names listed in full before the rest is counted."""
+
+
+class Role(StrEnum):
+    """How a part of the text is coloured."""
+
+    TITLE = "title"
+    LABEL = "label"
+    PLAIN = "plain"
+    DIM = "dim"
+    REFUSED = "refused"
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+    W8 = "w8"
+    LOCKED = "locked"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of text."""
+
+    text: str
+    role: Role = Role.PLAIN
+
+
+def describe_node(workbench: Workbench, plan: PrecisionPlan, key: str) -> tuple[Part, ...]:
+    """Name, figures, trials, refusals, group, weights, inputs, outputs and attributes of a node."""
+    inventory = workbench.inventory
+    node = inventory.by_key[key]
+    lines = [
+        *_head(workbench, plan, node),
+        *_trials(workbench, node),
+        *_refusals(workbench, node),
+        *_group(inventory, node),
+        *_weights(inventory, node),
+        *_values("in", (name for name in node.inputs if name and name not in inventory.tensors), inventory),
+        *_values("out", (name for name in node.outputs if name), inventory),
+        *_attributes(node),
+    ]
+    return tuple(part for line in lines for part in (*line, Part("\n")))
+
+
+Line = tuple[Part, ...]
+
+
+def _label(text: str) -> Part:
+    return Part(f"{text:<7}", Role.LABEL)
+
+
+def _head(workbench: Workbench, plan: PrecisionPlan, node: NodeInfo) -> Iterator[Line]:
+    precision = plan.precision_of(node.key)
+    yield (Part(printable(node.key), Role.TITLE),)
+    after = workbench.node_bytes(node.key, plan)
+    size = f"{node_mib(node.nbytes)} MiB"
+    if after != node.nbytes:
+        size += f" \u2192 {node_mib(after)} MiB"
+    line = [
+        Part(f"{printable(node.op)}  ", Role.PLAIN),
+        Part(precision.label, Role(precision.value)),
+        Part(f"  {node.parameters:,} parameters  {size}", Role.DIM),
+    ]
+    if node.key in plan.locked:
+        line.append(Part("  \u2716 excluded", Role.LOCKED))
+    yield tuple(line)
+
+
+def _trials(workbench: Workbench, node: NodeInfo) -> Iterator[Line]:
+    if workbench.trials is None:
+        return
+    for kind in TrialKind:
+        row = workbench.trials.rows.get((node.key, kind))
+        if row is not None:
+            yield (_label("trial"), Part(f"{kind.precision.label:<5}", Role(kind.precision.value)), *_trial(row))
+
+
+def _trial(row: TrialRow) -> Line:
+    if row.status is not TrialStatus.OK:
+        return (Part(f"{row.status}: {row.reason}" if row.reason else str(row.status), Role.DIM),)
+    figures = [f"mel {distance(row.mel_distance)}"]
+    if row.added_noise_db is not None:
+        figures.append(f"noise {row.added_noise_db:+.1f} dB")
+    if row.frames_moved is not None:
+        figures.append(f"{row.frames_moved:g} frames moved")
+    if row.mel_distance_free is not None and row.mel_distance_free != row.mel_distance:
+        figures.append(f"free {distance(row.mel_distance_free)}")
+    kind = " (static)" if row.kind is TrialKind.STATIC else ""
+    return (Part("  ".join(figures) + kind),)
+
+
+def _refusals(workbench: Workbench, node: NodeInfo) -> Iterator[Line]:
+    by_reason: dict[str, list[Precision]] = {}
+    for precision, reason in workbench.refusals(node).items():
+        by_reason.setdefault(reason, []).append(precision)
+    for reason, precisions in by_reason.items():
+        names = ", ".join(precision.label for precision in precisions)
+        yield (_label("not"), Part(f"{names}: ", Role.REFUSED), Part(printable(reason), Role.DIM))
+
+
+def _group(inventory: Inventory, node: NodeInfo) -> Iterator[Line]:
+    group = inventory.group_of.get(node.key)
+    if group is not None and len(group.members) > 1:
+        yield (_label("group"), Part(f"{len(group.members)} nodes share the weight and change together"))
+
+
+def _weights(inventory: Inventory, node: NodeInfo) -> Iterator[Line]:
+    for name in node.weights:
+        tensor = inventory.tensors.get(name)
+        if tensor is None:
+            continue
+        shape = "\u00d7".join(str(dim) for dim in tensor.dims) or "scalar"
+        yield (
+            _label("weight"),
+            Part(printable(name)),
+            Part(f"  {shape} {tensor.dtype} {node_mib(tensor.nbytes)} MiB", Role.DIM),
+        )
+        others = [key for key in inventory.readers.get(name, ()) if key != node.key]
+        if others:
+            yield (Part("       "), Part(f"also read by {_some(others)}", Role.DIM))
+
+
+def _some(keys: list[str]) -> str:
+    listed = ", ".join(printable(key) for key in keys[:MOST_LISTED])
+    more = len(keys) - MOST_LISTED
+    return f"{listed} and {more} more" if more > 0 else listed
+
+
+def _values(label: str, names: Iterable[str], inventory: Inventory) -> Iterator[Line]:
+    for name in names:
+        info = inventory.values.get(name)
+        shape = ""
+        if info is not None:
+            dims = ", ".join("?" if dim is None else printable(str(dim)) for dim in info.shape)
+            shape = f"  [{dims}] {info.dtype}" if info.shape else f"  {info.dtype}"
+        yield (_label(label), Part(printable(name)), Part(shape, Role.DIM))
+
+
+def _attributes(node: NodeInfo) -> Iterator[Line]:
+    for name, value in node.attributes.items():
+        shown = "\u00d7".join(map(str, value)) if isinstance(value, tuple) else printable(f"{value}")
+        yield (_label("attr"), Part(f"{printable(name)} = "), Part(shown, Role.DIM))

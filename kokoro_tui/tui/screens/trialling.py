@@ -1,0 +1,180 @@
+"""Running trials: what `t` does, and how results reach the table while they come in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual import on, work
+
+from kokoro_tui.core.trials import TrialTable
+from kokoro_tui.errors import Cancelled, KokoroTuiError
+from kokoro_tui.tui.formats import count, duration, short_path
+from kokoro_tui.tui.messages import TrialsEnded, TrialsPrepared, TrialsRefused, TrialsWent
+from kokoro_tui.tui.screens.confirm import ConfirmScreen
+from kokoro_tui.tui.screens.files import FilesScreen
+from kokoro_tui.tui.trial_worker import TrialWish, drain
+from kokoro_tui.tui.widgets.trial_panel import RunningTrials
+
+if TYPE_CHECKING:
+    from kokoro_tui.core.trials import TrialRow
+    from kokoro_tui.tui.audition import Speech
+    from kokoro_tui.trials.run import TrialControl
+
+TABLE_NAME = "quantization-trials.csv"
+_MARKED, _LISTED, _ALL, _PAUSE, _STOP, _FRESH, _KEEP = "marked", "listed", "all", "pause", "stop", "fresh", "keep"
+
+
+class TrialsDialog(ConfirmScreen):
+    """What to run, or what to do with a run."""
+
+    TITLE_TEXT = "Trials"
+
+
+class TriallingScreen(FilesScreen):
+    """Runs trials in the background, one run at a time; its table is a file that every event finds complete."""
+
+    speech: Speech
+    """What trials say, as auditions do."""
+    _control: TrialControl | None = None
+
+    def action_trials(self) -> None:
+        """Ask which trials to run; while they run, ask what to do with them."""
+        if self._control is None:
+            run = self.bench.trial_run()
+            answers = {_ALL: "All"}
+            if self.view.pattern and self.table.listed:
+                answers = {_LISTED: f"Filtered ({len(self.table.listed)})", **answers}
+            if self.marked:
+                answers = {_MARKED: f"Marked ({len(self.marked)})", **answers}
+            question = (
+                f"Try FP16, INT8 and W8 on each group alone? All are {count(run.trials, 'trial')}, about "
+                f"{duration(run.seconds)} on this machine; what the table holds already is not tried again."
+            )
+            self.app.push_screen(TrialsDialog(question, {**answers, _KEEP: "Not now"}), self._scope_chosen)
+            return
+        answers = {_PAUSE: "Go on" if self._control.paused else "Pause", _STOP: "Stop"}
+        if self.marked:
+            answers[_MARKED] = f"Only marked ({len(self.marked)})"
+        if self.view.pattern and self.table.listed:
+            answers[_LISTED] = f"Only filtered ({len(self.table.listed)})"
+        answers[_ALL] = "All again"
+        question = "Trials are running. Finished ones are on the disk, whatever you do."
+        self.app.push_screen(TrialsDialog(question, {**answers, _KEEP: "Back"}), self._steered)
+
+    def _keys_of(self, answer: str) -> tuple[str, ...]:
+        if answer == _MARKED:
+            return self._chosen_keys()
+        rows = self.table.listed if answer == _LISTED else ()
+        return tuple(key for row in rows for key in row.members)
+
+    def _scope_chosen(self, answer: str | None) -> None:
+        if answer in (_MARKED, _LISTED, _ALL):
+            assert answer is not None
+            self._start_trials(self._keys_of(answer))
+
+    def _steered(self, answer: str | None) -> None:
+        control = self._control
+        if control is None or answer in (None, _KEEP):
+            return
+        if answer == _STOP:
+            control.stop.set()
+            self._show_running(stage="stopping")
+        elif answer == _PAUSE:
+            paused = control.toggle_pause()
+            self.say("trials paused; those that run are finished" if paused else "trials go on")
+        else:
+            assert answer is not None
+            keys = self._keys_of(answer)
+            control.select(frozenset(keys) if keys else None)
+            self.say(f"trials of {count(len(keys), 'node')} first" if keys else "all trials again")
+
+    def _start_trials(self, keys: tuple[str, ...], *, fresh: bool = False) -> None:
+        inventory = self.bench.inventory
+        wish = TrialWish(
+            output_path=self.bench.trials_path or Path.cwd() / TABLE_NAME,
+            keys=keys or tuple(node.key for node in inventory.candidates),
+            text=self.speech.text,
+            voice=self.speech.voice,
+            fresh=fresh,
+        )
+        self._show_running(stage="preparing")
+        self._run_trials(wish)
+
+    @work(thread=True, exit_on_error=False, group="trials")
+    def _run_trials(self, wish: TrialWish) -> None:
+        drain(self.bench, wish, self.post_message)
+
+    # What the run tells
+
+    @on(TrialsPrepared)
+    def _trials_prepared(self, event: TrialsPrepared) -> None:
+        self._control = event.steering
+        self.bench.trials = event.table
+        self.bench.trials_path = event.output_path
+        self.show_trials()
+        for note in event.notes:
+            self.say(note)
+        self.update_hints()
+
+    @on(TrialsWent)
+    def _trials_went(self, event: TrialsWent) -> None:
+        if event.progress is None:
+            self._show_running(stage=event.stage, share=event.share)
+            return
+        self._show_running(progress=event.progress, noise_floor=event.noise_floor)
+        if event.rows:
+            self._take_rows(event.rows)
+
+    def _take_rows(self, rows: tuple[TrialRow, ...]) -> None:
+        """Fill the cells that the rows are about; the order of the table stays until it is listed again."""
+        before = self.bench.trials or TrialTable()
+        self.bench.trials = before.with_rows(rows)
+        self.work = self.state.with_trials(self.bench)
+        self._refresh_rows(frozenset(row.name for row in rows), self.state.plan)
+        current = self.table.current
+        if current is not None and not {row.name for row in rows}.isdisjoint(current.members):
+            self.show_detail()
+
+    def _show_running(self, **changes: object) -> None:
+        panel = self.trial_panel
+        running = panel.running or RunningTrials()
+        trials = self.bench.trials
+        panel.running = replace(running, worst=trials.worst(5) if trials else (), **changes)  # type: ignore[arg-type]
+
+    @on(TrialsRefused)
+    def _trials_refused(self, event: TrialsRefused) -> None:
+        """The table on the disk is of another run: ask before it is moved aside."""
+        self.trial_panel.running = None
+        answers = {_KEEP: "Leave it", _FRESH: "Move it aside and start"}
+
+        def answered(answer: str | None) -> None:
+            if answer == _FRESH:
+                self.bench.trials_path = event.wish.output_path
+                self._start_trials(event.wish.keys, fresh=True)
+
+        self.app.push_screen(TrialsDialog(f"{event.error.message}.", answers), answered)
+
+    @on(TrialsEnded)
+    def _trials_ended(self, event: TrialsEnded) -> None:
+        self._control = None
+        self.trial_panel.running = None
+        self.update_hints()
+        path = self.bench.trials_path
+        if path is not None and path.exists():
+            self.load_trials(path)
+        if event.error is None:
+            self.say(f"trials done; the table is {short_path(path) if path else TABLE_NAME}")
+        elif isinstance(event.error, Cancelled):
+            self.say("trials stopped; t goes on where they were")
+        else:
+            self._report_failure(event.error)
+
+    def _report_failure(self, error: KokoroTuiError) -> None:
+        self.report("the trials", error)
+
+    def stop_trials(self) -> None:
+        """End a run and its workers, because the program ends."""
+        if self._control is not None:
+            self._control.stop.set()

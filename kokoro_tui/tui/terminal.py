@@ -1,0 +1,51 @@
+"""Keeps what libraries print off the screen while the UI draws on it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kokoro_tui.errors import KokoroTuiError
+from kokoro_tui.store.paths import log_path, make_folder
+
+
+@contextmanager
+def native_output_in_log() -> Iterator[None]:
+    """Let descriptors 1 and 2 lead to the log, and give Textual the terminal on descriptors of its own.
+
+    Textual asks ``sys.__stdout__`` for the size and draws on ``sys.__stderr__``; native code (PortAudio, espeak,
+    onnxruntime) writes to 1 and 2 whatever Python's streams are. Must surround ``App.run``.
+    """
+    streams = sys.__stdout__, sys.__stderr__
+    for stream in (*streams, sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    terminals = [os.dup(1), os.dup(2)]
+    log = _open_log()
+    try:
+        for descriptor in (1, 2):
+            os.dup2(log, descriptor)
+        sys.__stdout__, sys.__stderr__ = (  # type: ignore[misc]
+            os.fdopen(terminal, "w", encoding="utf-8", errors="replace", closefd=False) for terminal in terminals
+        )
+        yield
+    finally:
+        sys.__stdout__, sys.__stderr__ = streams  # type: ignore[misc]
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        for descriptor, terminal in zip((1, 2), terminals, strict=True):
+            os.dup2(terminal, descriptor)
+            os.close(terminal)
+        os.close(log)
+
+
+def _open_log() -> int:
+    path = log_path()
+    try:
+        make_folder(path.parent)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except (OSError, KokoroTuiError):
+        # A home that cannot be written is no reason to show nothing.
+        return os.open(os.devnull, os.O_WRONLY)

@@ -1,0 +1,63 @@
+"""The thread that drains a run of trials: every event becomes one message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kokoro_tui.errors import InputError, KokoroTuiError
+from kokoro_tui.tui.messages import TrialsEnded, TrialsPrepared, TrialsRefused, TrialsWent
+
+if TYPE_CHECKING:
+    from textual.message import Message
+
+    from kokoro_tui.workbench import Workbench
+
+
+@dataclass(frozen=True)
+class TrialWish:
+    """What the user asked for."""
+
+    output_path: Path
+    keys: tuple[str, ...]
+    text: str
+    voice: str | None
+    fresh: bool = False
+
+
+def drain(bench: Workbench, wish: TrialWish, post: Callable[[Message], object]) -> None:
+    """Run the trials to their end; blocks, so it belongs on a thread of its own.
+
+    Args:
+        bench: The open model; its own trials are not touched here.
+        wish: What to run.
+        post: Takes messages from any thread.
+    """
+    # The trials bring onnx_ir and misaki, which nothing before them needs.
+    from kokoro_tui.speech.utterance import prepare
+    from kokoro_tui.trials.session import TrialRequest, TrialSession
+
+    def tell_stage(stage: str, share: float) -> None:
+        post(TrialsWent(stage, share))
+
+    try:
+        vocabulary = bench.signature.vocabulary_size if bench.signature else 0
+        clips = prepare(wish.text, voice=wish.voice, vocabulary_size=vocabulary) if bench.signature else ()
+        request = TrialRequest(wish.output_path, clips, wish.keys, fresh=wish.fresh)
+        try:
+            session = TrialSession(bench, request)
+        except InputError as error:
+            if wish.output_path.exists() and not wish.fresh and "--fresh" in error.hint:
+                post(TrialsRefused(wish, error))
+                return
+            raise
+        post(TrialsPrepared(session.control, session.table, wish.output_path, session.notes))
+        for event in session.events(tell_stage):
+            floor = session.context.noise_floor if session.context else 0.0
+            post(TrialsWent("", 0.0, event.progress, event.rows, floor))
+    except KokoroTuiError as error:
+        post(TrialsEnded(error))
+    else:
+        post(TrialsEnded(None))
