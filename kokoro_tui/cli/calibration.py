@@ -39,7 +39,7 @@ def calibrated(out: Output, resolved: ResolvedPlan, data: Path | None, g2p: str,
     clips = None
     if data is not None and signature is not None:
         clips = calibration_clips(out, signature, data, request.samples, g2p)
-    arguments = (resolved.bench.inventory.path, resolved.plan, signature, clips)
+    arguments = (resolved.bench.inventory.path, resolved.plan, clips)
     return replace(resolved, plan=run_job(out, calibrate_plan, *arguments, writes_into=writes_into))
 
 

@@ -73,7 +73,7 @@ def per_tensor(weight: FloatArray, dtype: np.dtype[np.generic]) -> tuple[Array, 
     """
     scale32, zero = _weight_step(weight, dtype)
     limits = np.iinfo(np.int8 if dtype == np.int8 else np.uint8)
-    quantized = weight / scale32
+    quantized = np.asarray(weight / scale32)  # a scalar operand would become a bare number
     np.round(quantized, out=quantized)
     quantized += np.float32(zero)
     np.clip(quantized, limits.min, limits.max, out=quantized)

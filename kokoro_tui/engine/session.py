@@ -78,6 +78,9 @@ class SpeechModel:
         self._session = create_session(harness.model, threads=threads, providers=providers, name=path.name)
         declared = {value.name: value for value in self._session.get_inputs()}
         self._options = run_options()
+        given = {value.name for value in self._session.get_outputs()}
+        # Durations inside a model can be told only while they are held.
+        self._outputs = [name for name in (signature.waveform, signature.duration) if name in given]
         pinned = declared.get(PINNED_DURATIONS)
         self._pin_type = _PIN_TYPES.get(pinned.type if pinned else "", np.int64)
         self._pin_shape = (*(1,) * (len(pinned.shape) - 1), -1) if pinned else (-1,)
@@ -97,9 +100,8 @@ class SpeechModel:
         feeds = self._feeds(clip)
         if self.pinnable:
             feeds[PINNED_DURATIONS] = self._pin(self._own_durations(clip, feeds) if durations is None else durations)
-        names = [self.signature.waveform, *([self.signature.duration] if self.signature.duration else [])]
         started = perf_counter()
-        outputs = self._run(names, feeds)
+        outputs = self._run(self._outputs, feeds)
         seconds = perf_counter() - started
         waveform = np.ascontiguousarray(outputs[0], dtype=np.float32).reshape(-1)
         if waveform.size == 0 or not np.isfinite(waveform).all():

@@ -68,16 +68,16 @@ def _hidden_durations(inventory: Inventory) -> str | None:
     rounds = [node for node in inventory.main_nodes if node.op == "Round"]
     if len(rounds) != 1:
         return None
-    found, name = None, rounds[0].outputs[0]
-    while len(readers := inventory.readers.get(name, ())) == 1:
+    found, node, passed = None, rounds[0], {rounds[0].key}
+    while node.outputs and len(readers := inventory.readers.get(node.outputs[0], ())) == 1:
         node = inventory.by_key[readers[0]]
-        if node.op not in _ROUNDING_STEPS:
-            break
-        name = node.outputs[0]
-        value = inventory.values.get(name)
+        if node.op not in _ROUNDING_STEPS or node.key in passed or not node.outputs:
+            break  # also where a damaged model leads round in a circle
+        passed.add(node.key)
+        value = inventory.values.get(node.outputs[0])
         # Behind a Squeeze the exporter may leave the rank open.
         if value is not None and value.dtype in ("INT64", "INT32") and len(value.shape) <= 1:
-            found = name
+            found = value.name
     return found
 
 

@@ -70,6 +70,8 @@ def build_model(
         WorkError: The result does not match the plan; every difference is named.
     """
     with atomic_path(target) as partial:
+        if target.exists() and source.exists() and target.samefile(source):
+            raise InputError(f"{target} is the model itself", "write the result to another file")
         progress("read", 0.0)
         model = read_model(source)
         before = read_inventory(source) if external_tensors(model) else inventory_of(model, source, _size(source))

@@ -186,22 +186,25 @@ def _feeding_nodes(node: onnx.NodeProto, noise: str, dtype: int, graph: onnx.Gra
         graph.initializer.append(helper.make_tensor(name, TensorProto.INT64, [len(values)], list(values)))
         return name
 
+    def make(op: str, inputs: Sequence[str], output: str, **attributes: int) -> onnx.NodeProto:
+        return helper.make_node(op, list(inputs), [output], name=f"{noise}/{op}/{output}", **attributes)
+
     if node.op_type in _SHAPED:
         shape = constant("shape", list(next(a.ints for a in node.attribute if a.name == "shape")))
     else:
         shape = f"{noise}.shape"
-        yield helper.make_node("Shape", [node.input[0]], [shape])
+        yield make("Shape", [node.input[0]], shape)
     size, available, repeats, tiled, cut = (f"{noise}.{p}" for p in ("size", "available", "repeats", "tiled", "cut"))
     zero, one = constant("zero", [0]), constant("one", [1])
-    yield helper.make_node("ReduceProd", [shape], [size], keepdims=1)
-    yield helper.make_node("Shape", [noise], [available])
+    yield make("ReduceProd", [shape], size, keepdims=1)
+    yield make("Shape", [noise], available)
     # Division rounds down: one repeat more than needed does no harm.
-    yield helper.make_node("Div", [size, available], [f"{repeats}.whole"])
-    yield helper.make_node("Add", [f"{repeats}.whole", one], [repeats])
-    yield helper.make_node("Tile", [noise, repeats], [tiled])
-    yield helper.make_node("Slice", [tiled, zero, size], [cut])
+    yield make("Div", [size, available], f"{repeats}.whole")
+    yield make("Add", [f"{repeats}.whole", one], repeats)
+    yield make("Tile", [noise, repeats], tiled)
+    yield make("Slice", [tiled, zero, size], cut)
     if dtype == TensorProto.FLOAT:
-        yield helper.make_node("Reshape", [cut, shape], [node.output[0]])
+        yield make("Reshape", [cut, shape], node.output[0])
     else:
-        yield helper.make_node("Reshape", [cut, shape], [f"{noise}.float"])
+        yield make("Reshape", [cut, shape], f"{noise}.float")
         yield helper.make_node("Cast", [f"{noise}.float"], [node.output[0]], to=dtype)

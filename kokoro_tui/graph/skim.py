@@ -17,6 +17,8 @@ from google.protobuf.message import DecodeError
 
 LARGE_BYTES = 4096
 """Payloads up to this length are read; they cost nothing and some are looked at."""
+MOST_FIELDS = 500_000
+"""More than any model has; a file that is nothing but small fields would take minutes."""
 _WINDOW_BYTES = 8192
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _MODEL_GRAPH = onnx.ModelProto.DESCRIPTOR.fields_by_name["graph"].number
@@ -50,6 +52,8 @@ class _Field(NamedTuple):
 def skim_model(path: Path) -> SkimmedModel | None:
     """Parse a model without its large weights; None where only parsing the whole file can tell what it holds."""
     try:
+        if not path.is_file():
+            return None  # opening a pipe would wait for ever
         with path.open("rb", buffering=0) as handle:
             return _skim(_Windowed(handle.fileno(), os.fstat(handle.fileno()).st_size))
     except (OSError, ValueError, _IrregularError, DecodeError):
@@ -64,6 +68,7 @@ class _Windowed:
         self._descriptor = descriptor
         self._window = b""
         self._offset = 0
+        self._fields_left = MOST_FIELDS
 
     def slice(self, start: int, end: int) -> bytes:
         """The bytes from ``start`` to before ``end``."""
@@ -97,6 +102,9 @@ class _Windowed:
         while position < end:
             tag, content = self.varint(position)
             kind = tag & 7
+            self._fields_left -= 1
+            if tag >> 3 == 0 or not self._fields_left:
+                raise _IrregularError
             if kind == _LENGTH:
                 length, content = self.varint(content)
                 after = content + length

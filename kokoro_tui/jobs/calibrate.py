@@ -12,7 +12,7 @@ from kokoro_tui.core.precision import Precision
 from kokoro_tui.core.rewrite import calibrated_values
 from kokoro_tui.engine.calibrate import calibrate
 from kokoro_tui.engine.session import NOISE_SEED
-from kokoro_tui.engine.signature import Signature
+from kokoro_tui.engine.signature import Signature, recognise
 from kokoro_tui.errors import InputError
 from kokoro_tui.graph.read_inventory import read_inventory
 from kokoro_tui.jobs.child import Progress
@@ -23,7 +23,6 @@ from kokoro_tui.store.text_set import calibration_set
 def calibrate_plan(
     source: Path,
     plan: PrecisionPlan,
-    signature: Signature | None,
     clips: Sequence[Utterance] | None = None,
     *,
     progress: Progress,
@@ -33,19 +32,20 @@ def calibrate_plan(
     Args:
         source: The FP32 model.
         plan: Static or not.
-        signature: Of the model; None if it is not a Kokoro model, which cannot be calibrated.
         clips: Calibration clips; the shipped ones unless given.
         progress: Receives stages and shares.
 
     Raises:
-        InputError: The model cannot speak, so there is nothing to calibrate on.
+        InputError: It is not a Kokoro model, so it cannot be made to speak.
         WorkError: It cannot be run, or holds values that are not finite.
     """
     if plan.calibration is None:
         return plan
-    values = calibrated_values(read_inventory(source), plan)
+    inventory = read_inventory(source)
+    values = calibrated_values(inventory, plan)
     if not plan.calibration.missing(values):
         return plan
+    signature = recognise(inventory)
     if signature is None:
         raise InputError(
             f"{source.name} does not have Kokoro's inputs, so it cannot be calibrated", "quantize it dynamically"

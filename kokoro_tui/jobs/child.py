@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kokoro_tui.errors import Cancelled, KokoroTuiError, WorkError
+from kokoro_tui.store.atomic import remove_stale_partials
 
 _log = logging.getLogger(__name__)
 Progress = Callable[[str, float], None]
@@ -64,7 +66,9 @@ def run_in_child(
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child_main, args=(sender, log_path, target, args, kwargs), daemon=True)
+    # Pickled here, so that the child imports the target's module when its output goes to the log already.
+    call = pickle.dumps((target, args, kwargs))
+    process = context.Process(target=_child_main, args=(sender, log_path, call), daemon=True)
     process.start()
     sender.close()
     try:
@@ -72,6 +76,7 @@ def run_in_child(
     finally:
         _end(process)
         receiver.close()
+        _tidy_up((*args, *kwargs.values()))
 
 
 def _receive(
@@ -112,19 +117,21 @@ def _end(process: Any) -> None:
     process.join()
 
 
-def _child_main(
-    sender: Connection,
-    log_path: Path | None,
-    target: Callable[..., object],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> None:
+def _tidy_up(given: Iterable[object]) -> None:
+    """Remove what an ended child left half-made at and beside the paths that it was given."""
+    paths = [path for path in given if isinstance(path, Path)]
+    for folder in {folder for path in paths for folder in (path, path.parent) if folder.is_dir()}:
+        remove_stale_partials(folder)
+
+
+def _child_main(sender: Connection, log_path: Path | None, call: bytes) -> None:
     isolate_child(log_path)
 
     def progress(stage: str, share: float) -> None:
         sender.send(("progress", (stage, share)))
 
     try:
+        target, args, kwargs = pickle.loads(call)
         sender.send(("result", target(*args, progress=progress, **kwargs)))
     except KokoroTuiError as error:
         _log.exception("%s", error.message)

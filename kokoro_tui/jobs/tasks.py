@@ -78,7 +78,7 @@ def build(
         else:
             SpeechModel(path, signature).run(SMOKE_CLIP)
 
-    plan = calibrate_plan(source, plan, signature, progress=_part(progress, 0.0, 0.2))
+    plan = calibrate_plan(source, plan, progress=_part(progress, 0.0, 0.2))
     return build_model(source, plan, target, progress=progress, accept=accept)
 
 
@@ -110,7 +110,7 @@ def audition(
     Raises:
         InputError, WorkError: See ``build``; also if a model gives audio that is not finite.
     """
-    plan = calibrate_plan(source, plan, signature, progress=_part(progress, 0.0, 0.2))
+    plan = calibrate_plan(source, plan, progress=_part(progress, 0.0, 0.2))
     if references is None:
         progress("render original", 0.0)
         original = SpeechModel(source, signature)

@@ -112,9 +112,7 @@ class Evaluator:
             inside = [name for name in spec.members if name in file.members]
             if inside:
                 calibration = self._context.calibration if spec.kind is TrialKind.STATIC else None
-                model = rewrite_piece(
-                    file.path, inside, spec.kind.precision, self._context.weight_type, calibration
-                )
+                model = rewrite_piece(file.path, inside, spec.kind.precision, self._context.weight_type, calibration)
                 found[index] = create_session(model, threads=self._threads, arena=False, name="the changed piece")
         return found
 

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kokoro_tui.core.calibration import Calibration
@@ -43,7 +43,7 @@ class TrialRequest:
     kinds: tuple[TrialKind, ...] = DEFAULT_KINDS
     per_node: bool = False
     weight_type: WeightType = WeightType.QINT8
-    calibration: Calibration = Calibration()
+    calibration: Calibration = field(default_factory=Calibration)
     """How static trials are calibrated; its ranges are not used."""
     calibration_clips: tuple[Utterance, ...] = ()
     """What static trials are calibrated on; the shipped sentences if empty."""
@@ -87,7 +87,8 @@ class TrialSession:
         self.workbench = workbench
         self.request = request
         self.control = TrialControl()
-        self.meta = _meta(workbench, request)
+        self._calibration_clips = self._choose_calibration_clips()
+        self.meta = _meta(workbench, request, self._calibration_clips)
         self.notes: tuple[str, ...] = ()
         self.table = self._open_table()
         self.plan = schedule(
@@ -110,6 +111,7 @@ class TrialSession:
         if not self.plan.trials:
             return
         with _work_folder() as folder:
+            calibration = self._calibrate(on_stage)
             self.context = run_in_child(
                 prepare_context,
                 self.workbench.inventory.path,
@@ -117,6 +119,7 @@ class TrialSession:
                 self.request.clips,
                 folder,
                 weight_type=self.request.weight_type,
+                calibration=calibration,
                 seed=self.request.seed,
                 on_progress=on_stage,
                 cancel=self.control.stop,
@@ -130,6 +133,36 @@ class TrialSession:
                 finished = True
             finally:
                 workers.close(now=not finished)
+
+    def _choose_calibration_clips(self) -> tuple[Utterance, ...]:
+        """What static trials are calibrated on; nothing where there are none.
+
+        Raises:
+            InputError: The static operators have no kernel for the types.
+        """
+        request = self.request
+        if TrialKind.STATIC not in request.kinds:
+            return ()
+        check_integer_types(request.weight_type, request.calibration.activation_type)
+        return request.calibration_clips or shipped_clips(self.signature, request.calibration.samples)
+
+    def _calibrate(self, on_stage: Callable[[str, float], None]) -> Calibration | None:
+        """The ranges for the static trials of this run; None where it has none."""
+        keys = [key for trial in self.plan.trials if trial.kind is TrialKind.STATIC for key in trial.keys]
+        if not keys:
+            return None
+        return run_in_child(
+            calibrate_for_trials,
+            self.workbench.inventory.path,
+            self.signature,
+            keys,
+            self._calibration_clips,
+            self.request.calibration,
+            self.request.seed,
+            on_progress=on_stage,
+            cancel=self.control.stop,
+            log_path=log_path(),
+        )
 
     def _open_table(self) -> TrialTable:
         """The rows of an earlier run under the same conditions.
@@ -145,6 +178,11 @@ class TrialSession:
         stored = read_meta(path)
         if stored is None:
             raise InputError(f"{path} does not say what it was measured on", FRESH_HINT)
+        # Only static rows depend on the calibration: without them a table takes one on, and a run keeps the table's.
+        if not self.meta.calibration:
+            self.meta = replace(self.meta, calibration=stored.calibration)
+        elif not stored.calibration:
+            stored = replace(stored, calibration=self.meta.calibration)
         if found := differences(stored, self.meta):
             raise InputError(f"{path} is not continued: {'; '.join(found)}", FRESH_HINT)
         loaded = read_trials(path)
@@ -154,13 +192,16 @@ class TrialSession:
     def _write(self, rows: Sequence[TrialRow]) -> None:
         if not rows:
             return
-        if read_meta(self.request.output_path) is None:
+        if read_meta(self.request.output_path) != self.meta:
             write_meta(self.request.output_path, self.meta)
         append_rows(self.request.output_path, rows)
         self.table = self.table.with_rows(rows)
 
 
-def _meta(workbench: Workbench, request: TrialRequest) -> TrialMeta:
+def _meta(workbench: Workbench, request: TrialRequest, calibration_clips: Sequence[Utterance]) -> TrialMeta:
+    identity = ""
+    if calibration_clips:
+        identity = calibration_identity(calibration_clips, request.calibration, request.seed)
     return TrialMeta(
         model_sha256=workbench.model_sha256,
         phonemes=tuple(clip.phonemes for clip in request.clips),
@@ -168,7 +209,7 @@ def _meta(workbench: Workbench, request: TrialRequest) -> TrialMeta:
         voice=tuple(clip.voice for clip in request.clips),
         noise_seed=request.seed,
         weight_type=request.weight_type,
-        calibration="",
+        calibration=identity,
         algorithm_version=ALGORITHM_VERSION,
     )
 

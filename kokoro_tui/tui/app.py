@@ -15,6 +15,7 @@ from textual.binding import Binding
 from textual.screen import Screen
 
 from kokoro_tui.errors import InputError, KokoroTuiError, WorkError
+from kokoro_tui.jobs.child import prepare_main_process
 from kokoro_tui.speech.sentences import DEFAULT_TEXT
 from kokoro_tui.store.paths import log_path
 from kokoro_tui.store.settings import load_settings, save_settings
@@ -53,6 +54,8 @@ class KokoroTuiApp(App[None]):
         text: str | None = None,
         voice: str | None = None,
     ) -> None:
+        # Once the application runs it is too late for this.
+        prepare_main_process()
         super().__init__()
         self._start = Start(*(None if p is None else Path(p) for p in (model_path, trials_path, recipe_path)))
         self.settings, self._setting_notes = load_settings()
@@ -166,12 +169,9 @@ def run(
     Raises:
         KokoroTuiError: A file is missing or does not fit, or the UI has failed.
     """
-    from kokoro_tui.jobs.child import prepare_main_process
-
     for path in (model_path, trials_path, recipe_path):
         if path is not None and not path.exists():
             raise InputError(f"there is no file {path}", "check the path")
-    prepare_main_process()
     app = KokoroTuiApp(model_path, trials_path, recipe_path, text, voice)
     # Collecting garbage costs a tenth of the start; the main screen turns it on again once the table is painted.
     gc.disable()

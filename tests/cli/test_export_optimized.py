@@ -58,6 +58,39 @@ def test_the_report_of_the_source_document(kokoro_tui: Runner, toy_model: Path, 
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
 
 
+def test_static_int8_calibrates_and_its_recipe_replays_without_the_data(
+    kokoro_tui: Runner, toy_model: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "calibration.csv"
+    data.write_text('Voice,Text\njf_alpha,"One, two."\n,Never read.\n')
+    words = ("export-optimized", toy_model, "--json", "--no-verify")
+    static = ("--quant-static", "--samples", "1", "--calibration-data", data, "--save-recipe", "r.toml")
+    found = kokoro_tui(*words, "--preset", "quantized", *static, "--output-path", "s.onnx").json
+    assert found["final_bytes"] == found["estimated_bytes"] == (tmp_path / "s.onnx").stat().st_size
+    assert found["added_ops"]["QGemm"] == 1
+    assert "LSTM" not in found["removed_ops"]
+    data.unlink()
+    again = kokoro_tui(*words, "--recipe", "r.toml", "--output-path", "again.onnx").json
+    assert again["final_bytes"] == found["final_bytes"]
+    assert (tmp_path / "again.onnx").read_bytes() == (tmp_path / "s.onnx").read_bytes()
+    kokoro_tui(*words, "--recipe", "r.toml", "--samples", "2", "--output-path", "other.onnx")
+    assert (tmp_path / "other.onnx").read_bytes() != (tmp_path / "s.onnx").read_bytes()
+    missing = kokoro_tui(*words, "--preset", "uint8", "--calibration-data", data)
+    assert missing.code == 2
+    assert "calibration.csv" in missing.error_and_hint[0]
+
+
+def test_static_goes_by_quant_rows_with_a_note_where_there_are_no_static_ones(
+    kokoro_tui: Runner, toy_model: Path, tmp_path: Path
+) -> None:
+    write_trials(tmp_path / "quantization-trials.csv", read_inventory(toy_model))
+    words = ("export-optimized", toy_model, "--quant-static", "--samples", "1", "--quant-threshold=2", "--no-verify")
+    outcome = kokoro_tui(*words)
+    assert outcome.code == 0
+    assert "the table has no static rows" in outcome.err
+    assert "QLinearConv: 2 nodes" in " ".join(outcome.out.split())
+
+
 def test_a_model_without_kokoros_inputs_gets_no_audio_step(kokoro_tui: Runner, toy_model: Path, tmp_path: Path) -> None:
     model = onnx.load(str(toy_model))
     for value in model.graph.input:

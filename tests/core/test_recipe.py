@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from kokoro_tui.core.calibration import Calibration
 from kokoro_tui.core.plan import PrecisionPlan, WeightType
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.core.recipe import Recipe, Rule, Thresholds, apply_thresholds, changed_nodes, recipe_of, resolve
@@ -154,3 +157,46 @@ def test_changed_nodes_lists_what_differs_in_the_order_asked_for() -> None:
     before, after = PrecisionPlan({"/enc/Conv": INT8}), PrecisionPlan({"/dec/up": FP16})
     keys = [node.key for node in SMALL.nodes]
     assert changed_nodes(before, after, keys) == (("/enc/Conv", INT8, FP32), ("/dec/up", FP32, FP16))
+
+
+# Static recipes
+
+STATIC = Recipe(thresholds=Thresholds(cast=0.25, quant=0.25), static=True, samples=2, activation_type=WeightType.QUINT8)
+CHAIN = inventory_of(("/enc/Conv", "Conv"), ("/enc/Add", "Add"), ("/enc/LSTM", "LSTM"), ("/dec/up", "ConvTranspose"))
+
+
+def static_choices(trials: TrialTable | None = None) -> dict[str, Precision]:
+    return dict(resolve(STATIC, CHAIN, trials).choices)
+
+
+def test_a_static_recipe_quantizes_sums_and_leaves_what_has_no_static_form_to_fp16() -> None:
+    assert static_choices() == {"/enc/Conv": INT8, "/enc/Add": INT8, "/enc/LSTM": FP16, "/dec/up": FP16}
+    plan = resolve(STATIC, CHAIN)
+    assert plan.calibration == Calibration(WeightType.QUINT8, samples=2)
+
+
+def test_a_static_recipe_goes_by_static_rows_where_the_table_has_any() -> None:
+    quant = [row("/enc/Conv", TrialKind.QUANT, 0.1), row("/enc/Add", TrialKind.QUANT, None)]
+    assert static_choices(TrialTable.of(quant)) == {"/enc/Conv": INT8, "/enc/Add": INT8}
+    assert static_choices(TrialTable.of([*quant, row("/enc/Add", TrialKind.STATIC, 0.2)])) == {"/enc/Add": INT8}
+    assert static_choices(TrialTable.of([*quant, row("/enc/Add", TrialKind.STATIC, 0.25)])) == {}
+    failed = TrialRow("/enc/Add", TrialKind.STATIC, status=TrialStatus.FAILED)
+    assert static_choices(TrialTable.of([*quant, failed])) == {}
+
+
+def test_rules_of_a_static_recipe_go_by_the_static_forms() -> None:
+    plan = resolve(Recipe((Rule(INT8, match="."), Rule(INT8, node="/enc/Add")), static=True), CHAIN)
+    assert set(plan.choices) == {"/enc/Conv", "/enc/Add"}
+    with pytest.raises(InputError, match="LSTM has no static INT8 form"):
+        resolve(Recipe((Rule(INT8, node="/enc/LSTM"),), static=True), CHAIN)
+
+
+def test_the_recipe_of_a_static_plan_gives_it_back_with_the_ranges_that_it_needs() -> None:
+    ranges = {"value0": (-1.0, 1.0), "value1": (0.0, 2.0), "value2": (0.0, 3.0), "elsewhere": (0.0, 1.0)}
+    calibration = Calibration(WeightType.QINT8, ranges, samples=2)
+    plan = PrecisionPlan({"/enc/Conv": INT8, "/dec/up": FP16}, calibration=calibration)
+    saved = recipe_of(plan, CHAIN, "ab" * 32)
+    assert (saved.static, saved.samples, saved.activation_type) == (True, 2, WeightType.QINT8)
+    assert saved.ranges == {"value0": (-1.0, 1.0), "value1": (0.0, 2.0)}
+    again = resolve(saved, CHAIN)
+    assert again == replace(plan, calibration=replace(calibration, ranges=saved.ranges))

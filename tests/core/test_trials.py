@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kokoro_tui.core.calibration import Calibration
 from kokoro_tui.core.plan import PrecisionPlan
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.core.trials import PredictedDistance, TrialKind, TrialRow, TrialStatus, TrialTable, predict_distance
@@ -73,3 +74,14 @@ def test_groups_without_a_trial_are_counted_apart() -> None:
 def test_nothing_is_predicted_where_nothing_was_tried() -> None:
     assert predict_distance(SMALL, plan(up=W8), TrialTable()) is None
     assert predict_distance(SMALL, PrecisionPlan(), TrialTable()) == PredictedDistance(0.0, 0)
+
+
+def test_int8_has_the_distance_of_its_own_form_before_that_of_the_other() -> None:
+    static = TrialRow("/up", TrialKind.STATIC, mel_distance=0.7)
+    both, alone = TrialTable.of([quant("/up", 0.1), static]), TrialTable.of([static])
+    assert both.distance_at("/up", INT8) == 0.1
+    assert both.distance_at("/up", INT8, static=True) == 0.7
+    assert alone.distance_at("/up", INT8) == 0.7
+    assert TrialTable.of([quant("/up", 0.1)]).distance_at("/up", INT8, static=True) == 0.1
+    static_plan = PrecisionPlan({"/up": INT8}, calibration=Calibration())
+    assert predict_distance(SMALL, static_plan, both) == PredictedDistance(0.7, 0)

@@ -58,7 +58,7 @@ def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.onnx"
     os.mkfifo(pipe)
     refuse(pipe, "pipe.onnx is not a file that can be read from start to end")
-    refuse(Path("/dev/zero"), "/dev/zero is not a file")
+    refuse(Path("/dev/null"), "/dev/null is not a file")
 
 
 def test_what_cannot_be_a_protobuf_is_not_read_into_memory(tmp_path: Path) -> None:

@@ -11,10 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 from kokoro_tui.core.inventory import Inventory
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.core.support import allowed
-from kokoro_tui.engine.signature import recognise
 from kokoro_tui.graph.read_inventory import inventory_of, read_inventory
 from tests.graph.single_ops import normal, quantize_dynamic, single_op
-from tests.models import FLOAT, INT64, ToyGraph, toy_kokoro, write
+from tests.models import FLOAT, toy_kokoro, write
 
 
 def inventory(model: onnx.ModelProto, min_parameters: int = 256) -> Inventory:
@@ -119,7 +118,6 @@ def message_without_input(model: onnx.ModelProto) -> int:
 def test_a_model_without_candidates_is_an_empty_table() -> None:
     found = inventory(single_op("Relu", {}))
     assert (found.candidates, found.candidate_keys, len(found.nodes)) == ((), frozenset(), 1)
-    assert recognise(found) is None
 
 
 def test_a_model_without_nodes_can_be_read(tmp_path: Path) -> None:
@@ -182,57 +180,10 @@ def test_shapes_tell_known_named_and_unknown_sizes() -> None:
     assert (values["s"].dtype, values["s"].shape) == ("SEQUENCE", ())
 
 
-# Kokoro's signatures
-
-
-@pytest.mark.parametrize("tokens", ["input_ids", "tokens"])
-@pytest.mark.parametrize(("speed", "dtype"), [(FLOAT, "FLOAT"), (TensorProto.INT32, "INT32")])
-@pytest.mark.parametrize("duration", [True, False])
-def test_exports_of_kokoro_are_recognised(tokens: str, speed: int, dtype: str, duration: bool) -> None:
-    signature = recognise(inventory(toy_kokoro(tokens=tokens, speed=speed, duration=duration)))
-    assert signature is not None
-    assert (signature.tokens, signature.style, signature.speed) == (tokens, "style", "speed")
-    assert (signature.speed_dtype, signature.waveform) == (dtype, "waveform")
-    assert signature.duration == ("duration" if duration else None)
-    assert signature.vocabulary_size == 178
-
-
-@pytest.mark.parametrize("missing", ["input_ids", "style", "speed"])
-def test_a_model_that_lacks_an_input_is_not_kokoro(missing: str) -> None:
-    model = toy_kokoro()
-    renamed = next(value for value in model.graph.input if value.name == missing)
-    renamed.name = "other"
-    assert recognise(inventory(model)) is None
-
-
-def test_a_speed_of_another_type_is_not_kokoros() -> None:
-    model = toy_kokoro()
-    model.graph.input[2].type.tensor_type.elem_type = TensorProto.STRING
-    assert recognise(inventory(model)) is None
-
-
-def test_the_vocabulary_is_that_of_the_smallest_table_that_tokens_index() -> None:
-    g = ToyGraph()
-    g.add("Gather", "a", g.weight("large", 300, 4), "input_ids")
-    g.add("Gather", "b", g.weight("small", 120, 4), "input_ids", outputs=("waveform",))
-    g.add("Gather", "c", g.weight("positions", 10, 4), "speed_ids")
-    value = helper.make_tensor_value_info
-    inputs = [
-        value("input_ids", INT64, [1, "n"]), value("style", FLOAT, [1, 256]), value("speed", FLOAT, [1]),
-        value("speed_ids", INT64, [1]),
-    ]  # fmt: skip
-    signature = recognise(inventory(g.model(inputs, [value("waveform", FLOAT, [1, "n", 4])], infer_shapes=False)))
-    assert signature is not None
-    assert signature.vocabulary_size == 120
-
-
 @pytest.mark.real
 def test_the_real_model(real_model: Path) -> None:
     found = read_inventory(real_model)
     assert len(found.main_nodes) == 2280
     assert sum(tensor.parameters for tensor in found.tensors.values()) == pytest.approx(81_162_275, rel=0.001)
-    signature = recognise(found)
-    assert signature is not None
-    assert (signature.tokens, signature.duration, signature.vocabulary_size) == ("input_ids", "duration", 178)
     weights = {op: sum(n.parameters for n in found.main_nodes if n.op == op) for op in ("Conv", "LSTM", "Gemm")}
     assert weights == {"Conv": 54_711_192, "LSTM": 10_772_480, "Gemm": 6_409_236}

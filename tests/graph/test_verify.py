@@ -68,7 +68,7 @@ def test_a_skipped_node_behind_a_converted_one_is_named(tmp_path: Path) -> None:
     info = helper.make_tensor_value_info
     source = write(g.model([info("x", FLOAT, ["n", 6])], [info("y", FLOAT, ["n", 6])]), tmp_path / "source.onnx")
     build_model(source, PrecisionPlan({"first": INT8}), tmp_path / "built.onnx")
-    with pytest.raises(WorkError, match="plan: second is not INT8$"):
+    with pytest.raises(WorkError, match=r"plan: second is not INT8$"):
         verify_against_plan(
             tmp_path / "built.onnx", read_inventory(source), PrecisionPlan({"first": INT8, "second": INT8})
         )
@@ -82,7 +82,7 @@ def test_a_node_that_was_changed_without_being_asked_is_named(precision: Precisi
         verify_against_plan(target, TOY, PrecisionPlan())
 
 
-def swap_weight(model: onnx.ModelProto, name: str, values: np.ndarray) -> None:  # type: ignore[type-arg]
+def swap_weight(model: onnx.ModelProto, name: str, values: np.ndarray) -> None:
     tensor(model, name).CopyFrom(numpy_helper.from_array(values, name))
 
 
@@ -224,7 +224,7 @@ def test_what_is_no_valid_graph_is_refused(
 
 def test_a_file_that_was_cut_off_cannot_be_read_back(toy_model: Path) -> None:
     toy_model.write_bytes(toy_model.read_bytes()[:-100])
-    with pytest.raises(WorkError, match="the written model cannot be read back: .* is damaged"):
+    with pytest.raises(WorkError, match=r"the written model cannot be read back: .* is damaged"):
         verify_against_plan(toy_model, TOY, PrecisionPlan())
 
 

@@ -105,7 +105,7 @@ def test_the_export_speaks_like_the_torch_model_with_the_same_noise(
     ids, style, speed = utterance()
     reference, reference_durations = TorchReference.from_weights(weights).run(ids, style, speed, noise)
 
-    harness = read_harness(real_model, pin=False)
+    harness = read_harness(real_model, None)
     session = onnxruntime.InferenceSession(harness.model, providers=["CPUExecutionProvider"])
     draws = {given.name: values for given, values in zip(harness.noise, noise, strict=True)}
     feeds = {"input_ids": ids, "style": style, "speed": speed, **draws}

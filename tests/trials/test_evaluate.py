@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,15 @@ import numpy as np
 import pytest
 
 from kokoro_tui.audio.distance import compare, frames_moved
+from kokoro_tui.core.calibration import Calibration
 from kokoro_tui.core.cutting import Grain
 from kokoro_tui.core.inventory import Inventory
 from kokoro_tui.core.plan import PrecisionPlan
+from kokoro_tui.core.precision import Precision
+from kokoro_tui.core.rewrite import calibrated_values
 from kokoro_tui.core.support import refusal
 from kokoro_tui.core.trials import TrialKind
+from kokoro_tui.engine.calibrate import calibrate
 from kokoro_tui.engine.session import SpeechModel
 from kokoro_tui.engine.signature import Signature, recognise
 from kokoro_tui.errors import InputError
@@ -28,7 +33,7 @@ from kokoro_tui.trials.evaluate import Evaluator, TrialSpec
 from tests.models import toy_kokoro, write
 from tests.trials.conftest import clip
 
-KINDS = (TrialKind.CAST, TrialKind.QUANT, TrialKind.WEIGHT)
+KINDS = tuple(TrialKind)
 REAL_NODES = (
     "bert/embeddings/LayerNorm",
     "attention/query/MatMul",
@@ -53,6 +58,27 @@ def spec_of(inventory: Inventory, key: str, kind: TrialKind) -> TrialSpec:
     return TrialSpec(tuple(inventory.by_key[member].outputs[0] for member in members), kind)
 
 
+def refused(inventory: Inventory, key: str, kind: TrialKind) -> bool:
+    """Whether a node cannot take what a trial tries."""
+    return refusal(inventory, inventory.by_key[key], kind.precision, static=kind is TrialKind.STATIC) is not None
+
+
+def calibrated(
+    source: Path, inventory: Inventory, keys: Sequence[str], signature: Signature, said: Utterance
+) -> Calibration:
+    """The ranges that static trials of the given nodes and their groups need."""
+    members = [member for key in keys for member in inventory.group_of[key].members]
+    static = [key for key in members if not refused(inventory, key, TrialKind.STATIC)]
+    plan = PrecisionPlan(calibration=Calibration()).with_precision(static, Precision.INT8)
+    return calibrate(source, signature, [said], calibrated_values(inventory, plan), Calibration())
+
+
+def plan_of(context: TrialContext, members: Sequence[str], kind: TrialKind) -> PrecisionPlan:
+    """What a trial tries, as a plan for the whole model."""
+    calibration = context.calibration if kind is TrialKind.STATIC else None
+    return PrecisionPlan(calibration=calibration).with_precision(members, kind.precision)
+
+
 def _watch_pieces(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
     """The outputs of every piece that is run from now on."""
     ran: list[Sequence[str]] = []
@@ -66,11 +92,11 @@ def _watch_pieces(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
 
 
 def whole_model(
-    source: Path, inventory: Inventory, key: str, kind: TrialKind, signature: Signature, said: Utterance, target: Path
+    source: Path, inventory: Inventory, key: str, kind: TrialKind, context: TrialContext, said: Utterance, target: Path
 ) -> tuple[float, int | None]:
     """Distance and moved frames of the same change, built and run as a whole."""
-    members = inventory.group_of[key].members
-    build_model(source, PrecisionPlan().with_precision(members, kind.precision), target)
+    signature = context.signature
+    build_model(source, plan_of(context, inventory.group_of[key].members, kind), target)
     reference = SpeechModel(source, signature).run(said)
     changed = SpeechModel(target, signature).run(said, durations=reference.durations)
     assert reference.durations is not None
@@ -104,15 +130,15 @@ def test_every_toy_trial_equals_the_whole_model(
     tmp_path: Path,
 ) -> None:
     inventory = read_inventory(toy_model, min_parameters=8)
-    evaluator = Evaluator(toy_context)
+    keys = [node.key for node in inventory.candidates]
+    context = replace(toy_context, calibration=calibrated(toy_model, inventory, keys, toy_signature, toy_clip))
+    evaluator = Evaluator(context)
     tried = 0
     for node in inventory.candidates:
-        if refusal(inventory, node, kind.precision):
+        if refused(inventory, node.key, kind):
             continue
         found = evaluator.evaluate(spec_of(inventory, node.key, kind))
-        distance, moved = whole_model(
-            toy_model, inventory, node.key, kind, toy_signature, toy_clip, tmp_path / "one.onnx"
-        )
+        distance, moved = whole_model(toy_model, inventory, node.key, kind, context, toy_clip, tmp_path / "one.onnx")
         assert found.mel_distance == pytest.approx(distance, abs=1e-9), node.key
         assert found.frames_moved == moved
         tried += 1
@@ -232,25 +258,25 @@ def test_real_trials_equal_whole_model_runs(real_model: Path, tmp_path: Path) ->
     said = prepare("Hello there.")[0]
     folder = tmp_path / "work"
     folder.mkdir()
-    context = prepare_context(real_model, signature, [said], folder)
+    keys = [next(node.key for node in inventory.candidates if pattern in node.key) for pattern in REAL_NODES]
+    calibration = calibrated(real_model, inventory, keys, signature, said)
+    context = prepare_context(real_model, signature, [said], folder, calibration=calibration)
     assert context.noise_floor == 0.0
     assert len(context.cut.pieces) > 50
     evaluator = Evaluator(context, threads=2)
     model = SpeechModel(real_model, signature)
     reference = model.run(said)
     del model
-    for pattern in REAL_NODES:
-        node = next(node for node in inventory.candidates if pattern in node.key)
+    for key in keys:
         for kind in KINDS:
-            if refusal(inventory, node, kind.precision):
+            if refused(inventory, key, kind):
                 continue
-            found = evaluator.evaluate(spec_of(inventory, node.key, kind))
-            members = inventory.group_of[node.key].members
+            found = evaluator.evaluate(spec_of(inventory, key, kind))
             target = tmp_path / "one.onnx"
-            build_model(real_model, PrecisionPlan().with_precision(members, kind.precision), target)
+            build_model(real_model, plan_of(context, inventory.group_of[key].members, kind), target)
             whole = SpeechModel(target, signature).run(said, durations=reference.durations)
             distance = compare(reference.waveform, whole.waveform).mel_distance
-            assert found.mel_distance == pytest.approx(distance, rel=0.01, abs=0.0005), (node.key, kind)
+            assert found.mel_distance == pytest.approx(distance, rel=0.01, abs=0.0005), (key, kind)
 
 
 def test_a_cut_keeps_shared_weights_and_bodies_together(toy_model: Path, tmp_path: Path) -> None:
