@@ -44,7 +44,7 @@ class WorkError(KokoroTuiError):
     """The input was fine; the work on it failed."""
 
 
-class Cancelled(KokoroTuiError):
+class Cancelled(KokoroTuiError):  # noqa: N818  it is the user's wish, not an error
     """The user stopped the work."""
 
     exit_code = ExitCode.INTERRUPTED

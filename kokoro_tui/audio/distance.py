@@ -171,9 +171,7 @@ def _frame_counts(durations: ArrayLike, name: str) -> NDArray[np.int64]:
     """Durations as integers, shape [phonemes]."""
     values = np.asarray(durations)
     if values.ndim != 1 or not np.issubdtype(values.dtype, np.number):
-        raise DurationError(
-            f"the {name} durations have shape {list(values.shape)}, not [phonemes]", _DURATION_HINT
-        )
+        raise DurationError(f"the {name} durations have shape {list(values.shape)}, not [phonemes]", _DURATION_HINT)
     counts = values.astype(np.int64) if np.isfinite(values).all() else np.full(values.shape, -1)
     if (counts != values).any() or (counts < 0).any():
         raise DurationError(f"the {name} durations are not whole frame counts", _DURATION_HINT)

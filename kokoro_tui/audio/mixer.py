@@ -36,9 +36,7 @@ def match_levels(tracks: Sequence[FloatArray]) -> tuple[Waveform, ...]:
     """
     levels = [_root_mean_square(track) for track in tracks]
     gains = [levels[0] / level if level and levels[0] else 1.0 for level in levels]
-    peak = max(
-        gain * float(np.abs(track).max(initial=0.0)) for gain, track in zip(gains, tracks, strict=True)
-    )
+    peak = max(gain * float(np.abs(track).max(initial=0.0)) for gain, track in zip(gains, tracks, strict=True))
     headroom = min(1.0, 1.0 / peak) if peak else 1.0
     return tuple(
         (track.astype(np.float64) * (gain * headroom)).astype(np.float32)
@@ -237,9 +235,7 @@ class Mixer:
     def _check_track(self, which: int) -> None:
         """Refuses an index that no track has."""
         if not 0 <= which < len(self._tracks):
-            raise InputError(
-                f"there is no rendering {which}", f"give a number from 0 to {len(self._tracks) - 1}"
-            )
+            raise InputError(f"there is no rendering {which}", f"give a number from 0 to {len(self._tracks) - 1}")
 
 
 def _read(track: Waveform, position: int, count: int) -> Waveform:

@@ -109,9 +109,7 @@ class _MixerPlayer:
         for rendering in renderings:
             check_waveform(rendering, name="given")
         # Levels come after resampling, which may overshoot full scale.
-        tracks = match_levels(
-            [resample(rendering, SAMPLE_RATE, self._sample_rate) for rendering in renderings]
-        )
+        tracks = match_levels([resample(rendering, SAMPLE_RATE, self._sample_rate) for rendering in renderings])
         self._mixer.stop()
         self._mixer = self._mixer_of(tracks)
 
@@ -188,9 +186,7 @@ class _DeviceStream:
         sounddevice.PortAudioError: The device could not be opened or started.
     """
 
-    def __init__(
-        self, sounddevice: Any, output: OutputFormat, mixer: Mixer, on_finished: Callable[[], None]
-    ) -> None:
+    def __init__(self, sounddevice: Any, output: OutputFormat, mixer: Mixer, on_finished: Callable[[], None]) -> None:
         self.mixer = mixer
         self.finished = False
         self.drained = False
@@ -240,9 +236,7 @@ class SounddevicePlayer(_MixerPlayer):
         on_problem: Told when the device fails, on any thread; must return soon and not raise.
     """
 
-    def __init__(
-        self, sounddevice: Any, output: OutputFormat, on_problem: Callable[[KokoroTuiError], None]
-    ) -> None:
+    def __init__(self, sounddevice: Any, output: OutputFormat, on_problem: Callable[[KokoroTuiError], None]) -> None:
         super().__init__(output.sample_rate)
         self._sounddevice = sounddevice
         self._output = output

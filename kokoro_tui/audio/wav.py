@@ -29,9 +29,7 @@ def write_wav(path: Path, waveform: FloatArray, rate: int = SAMPLE_RATE) -> None
         try:
             soundfile.write(temporary, waveform.astype("float32"), rate, format="WAV", subtype="FLOAT")
         except soundfile.LibsndfileError as error:
-            raise WriteError(
-                f"cannot write {path}: {error.error_string}", "check that the disk has room"
-            ) from error
+            raise WriteError(f"cannot write {path}: {error.error_string}", "check that the disk has room") from error
 
 
 def read_wav(path: Path) -> tuple[Waveform, int]:

@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from kokoro_tui.core.precision import WeightType
-from kokoro_tui.core.quantize import scale_zero_point
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 INTEGERS = {WeightType.QINT8: "INT8", WeightType.QUINT8: "UINT8"}
 """ONNX element type of each quantized type."""
@@ -45,6 +46,10 @@ class Calibration:
 
     def quantization(self, name: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.generic]]:
         """Scale [] and zero point [] of a value, as onnxruntime's ``quantize_static`` computes them."""
+        import numpy as np  # 0.1 s: plans are also read by commands that do without
+
+        from kokoro_tui.core.quantize import scale_zero_point
+
         dtype = np.dtype(np.int8 if self.activation_type is WeightType.QINT8 else np.uint8)
         scale, zero_point = scale_zero_point(*self.ranges[name], dtype)
         return np.array(scale, dtype=np.float32), np.array(zero_point, dtype=dtype)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -186,7 +187,7 @@ def _feeding_nodes(node: onnx.NodeProto, noise: str, dtype: int, graph: onnx.Gra
         graph.initializer.append(helper.make_tensor(name, TensorProto.INT64, [len(values)], list(values)))
         return name
 
-    def make(op: str, inputs: Sequence[str], output: str, **attributes: int) -> onnx.NodeProto:
+    def make(op: str, inputs: Sequence[str], output: str, **attributes: Any) -> onnx.NodeProto:
         return helper.make_node(op, list(inputs), [output], name=f"{noise}/{op}/{output}", **attributes)
 
     if node.op_type in _SHAPED:

@@ -78,9 +78,7 @@ def phonemize(text: str, language: str = DEFAULT_LANGUAGE, g2p: str = "espeak") 
     if g2p not in G2P_ENGINES:
         raise InputError(f"there is no G2P engine {g2p!r}", f"use one of: {', '.join(G2P_ENGINES)}")
     if g2p == "spacy" and language not in ENGLISH:
-        raise InputError(
-            f"the spacy engine speaks English only, not {language}", "leave it out, or choose en-us"
-        )
+        raise InputError(f"the spacy engine speaks English only, not {language}", "leave it out, or choose en-us")
     with _g2p_lock:
         convert = _load_g2p(language, g2p)
         # Composed, because espeak reads a letter and its combining accent as two letters.
@@ -178,9 +176,7 @@ def _missing_package(error: ImportError, language: str) -> InputError:
             f"{platform.python_version()}: misaki, which does it, has no release for 3.13 and later",
             "give phonemes instead of text, or use Python 3.11 or 3.12",
         )
-    packages = (
-        f'"misaki[{language}]"' if language in ("ja", "zh") else "misaki phonemizer-fork espeakng-loader"
-    )
+    packages = f'"misaki[{language}]"' if language in ("ja", "zh") else "misaki phonemizer-fork espeakng-loader"
     return InputError(
         f"text in {language} needs a package that is not installed ({error.name or error})",
         f"pip install {packages}, or give phonemes instead of text",

@@ -123,9 +123,7 @@ def _encode(chunk: Chunk, vocabulary_size: int) -> tuple[tuple[int, ...], tuple[
             f"the symbol {symbol} has id {highest}, but the model's vocabulary ends at {vocabulary_size - 1}",
             "use a Kokoro-82M v1.0 model, or phonemes without it",
         )
-    return encoded.ids, (
-        f"symbols outside Kokoro's vocabulary were left out: {left_out}",
-    ) if left_out else ()
+    return encoded.ids, (f"symbols outside Kokoro's vocabulary were left out: {left_out}",) if left_out else ()
 
 
 def _utterance(

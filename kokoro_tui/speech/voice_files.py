@@ -138,9 +138,7 @@ def _read_archive(file: VoiceFile) -> npt.NDArray[np.generic]:
 def _read_npy(stream: IO[bytes], path: Path) -> npt.NDArray[np.generic]:
     """Read an array whose header was checked first: no allocation and no pickle on a file's say-so."""
     version = np.lib.format.read_magic(stream)
-    read_header = (
-        np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    )
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran_order, dtype = read_header(stream)
     _check_layout(shape, dtype, path)
     count = int(np.prod(shape))

@@ -143,9 +143,7 @@ def find_voice(name_or_path: str | None, *, allow_network: bool = True) -> Found
         path = hub.fetch_voice(name_or_path)
     except WorkError as error:
         fallback = _default_voice()
-        note = (
-            f"voice {name_or_path} is not on this machine and {error.message}; {fallback.name} speaks instead"
-        )
+        note = f"voice {name_or_path} is not on this machine and {error.message}; {fallback.name} speaks instead"
         return FoundVoice(fallback, name_or_path, note)
     return FoundVoice(_hub_voice(path).load(name_or_path), name_or_path)
 

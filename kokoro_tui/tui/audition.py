@@ -128,4 +128,3 @@ class Auditioner:
             candidate_wav=found.candidate_wav,
             notes=tuple(dict.fromkeys(note for clip in clips for note in clip.notes)),
         )
-

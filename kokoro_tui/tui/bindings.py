@@ -10,10 +10,19 @@ def _key(key: str, action: str, label: str, name: str, help_text: str, *, show: 
 
 
 TABLE_BINDINGS: tuple[Binding, ...] = (
-    _key("f", "screen.precision('fp16')", "FP16", "precision.fp16", "Give the row, or the marked rows, FP16", show=True),
+    _key(
+        "f", "screen.precision('fp16')", "FP16", "precision.fp16", "Give the row, or the marked rows, FP16", show=True
+    ),
     _key("i", "screen.precision('int8')", "INT8", "precision.int8", "Give them dynamic INT8", show=True),
     _key("w", "screen.precision('w8')", "W8", "precision.w8", "Give them weight-only INT8", show=True),
-    _key("x", "screen.exclude", "Exclude", "precision.exclude", "Exclude them (FP32 and locked), or unlock them", show=True),
+    _key(
+        "x",
+        "screen.exclude",
+        "Exclude",
+        "precision.exclude",
+        "Exclude them (FP32 and locked), or unlock them",
+        show=True,
+    ),
     _key("0", "screen.precision('fp32')", "FP32", "precision.fp32", "Put them back to FP32", show=True),
     _key("space", "screen.cycle", "Next", "precision.cycle", "Go on to the next precision that the node can take"),
     _key("v", "screen.mark", "Mark", "table.mark", "Mark the row, or take its mark away"),
@@ -40,7 +49,14 @@ SCREEN_BINDINGS: tuple[Binding, ...] = (
     _key("s", "save", "Save", "file.save", "Save the plan as a recipe", show=True),
     _key("l", "load", "Load", "file.load", "Load a recipe, a preset or a trial table", show=True),
     _key("y", "copy_command", "Command", "file.command", "Copy the command that builds this plan headless"),
-    _key("t", "trials", "Trials", "trials.run", "Run trials of all, the marked or the filtered rows; pause or stop them", show=True),
+    _key(
+        "t",
+        "trials",
+        "Trials",
+        "trials.run",
+        "Run trials of all, the marked or the filtered rows; pause or stop them",
+        show=True,
+    ),
     _key("d", "speech", "Text", "player.speech", "Choose the text and the voice of the audition"),
     _key("q", "app.quit", "Quit", "app.quit", "Leave; asks if the plan is not saved", show=True),
 )

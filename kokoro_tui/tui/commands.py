@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.app import SystemCommand
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import Hit, Hits, Provider
 
 from kokoro_tui.tui.bindings import PLAYER_BINDINGS, SCREEN_BINDINGS, TABLE_BINDINGS
 from kokoro_tui.tui.formats import printable
@@ -43,8 +43,9 @@ class NodeProvider(Provider):
 
     async def discover(self) -> Hits:
         """Nothing: there are too many to list them unasked."""
-        for hit in ():
-            yield DiscoveryHit("", hit)
+        nothing: tuple[DiscoveryHit, ...] = ()
+        for hit in nothing:
+            yield hit
 
     async def search(self, query: str) -> Hits:
         """Nodes whose name fits."""

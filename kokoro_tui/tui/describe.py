@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.core.trials import TrialKind, TrialStatus
-from kokoro_tui.tui.formats import distance, node_mib, printable
+from kokoro_tui.tui.formats import NOTHING, distance, node_mib, printable
 
 if TYPE_CHECKING:
     from kokoro_tui.core.inventory import Inventory, NodeInfo
@@ -88,24 +88,23 @@ def _head(workbench: Workbench, plan: PrecisionPlan, node: NodeInfo) -> Iterator
 def _trials(workbench: Workbench, node: NodeInfo) -> Iterator[Line]:
     if workbench.trials is None:
         return
-    for kind in TrialKind:
-        row = workbench.trials.rows.get((node.key, kind))
-        if row is not None:
-            yield (_label("trial"), Part(f"{kind.precision.label:<5}", Role(kind.precision.value)), *_trial(row))
+    rows = [row for kind in TrialKind if (row := workbench.trials.rows.get((node.key, kind))) is not None]
+    if rows:
+        yield (_label("trial"), Part(f"{'mel':>5} {'noise':>8} {'moved':>6} {'free':>6}", Role.LABEL))
+    for row in rows:
+        name = f"{row.kind.precision.label}{'*' if row.kind is TrialKind.STATIC else ''}"
+        yield (Part(f"{name:<7}", Role(row.kind.precision.value)), *_trial(row))
+    if any(row.kind is TrialKind.STATIC for row in rows):
+        yield (Part("* static: calibrated, not dynamic", Role.DIM),)
 
 
 def _trial(row: TrialRow) -> Line:
     if row.status is not TrialStatus.OK:
-        return (Part(f"{row.status}: {row.reason}" if row.reason else str(row.status), Role.DIM),)
-    figures = [f"mel {distance(row.mel_distance)}"]
-    if row.added_noise_db is not None:
-        figures.append(f"noise {row.added_noise_db:+.1f} dB")
-    if row.frames_moved is not None:
-        figures.append(f"{row.frames_moved:g} frames moved")
-    if row.mel_distance_free is not None and row.mel_distance_free != row.mel_distance:
-        figures.append(f"free {distance(row.mel_distance_free)}")
-    kind = " (static)" if row.kind is TrialKind.STATIC else ""
-    return (Part("  ".join(figures) + kind),)
+        reason = printable(row.reason)
+        return (Part(f"{row.status}: {reason}" if reason else str(row.status), Role.DIM),)
+    noise = NOTHING if row.added_noise_db is None else f"{row.added_noise_db:+.1f} dB"
+    moved = NOTHING if row.frames_moved is None else f"{row.frames_moved:g}"
+    return (Part(f"{distance(row.mel_distance):>5} {noise:>8} {moved:>6} {distance(row.mel_distance_free):>6}"),)
 
 
 def _refusals(workbench: Workbench, node: NodeInfo) -> Iterator[Line]:
@@ -156,6 +155,15 @@ def _values(label: str, names: Iterable[str], inventory: Inventory) -> Iterator[
 
 
 def _attributes(node: NodeInfo) -> Iterator[Line]:
+    shown = []
     for name, value in node.attributes.items():
-        shown = "\u00d7".join(map(str, value)) if isinstance(value, tuple) else printable(f"{value}")
-        yield (_label("attr"), Part(f"{printable(name)} = "), Part(shown, Role.DIM))
+        if (name, value) in _DEFAULTS:
+            continue
+        text = "\u00d7".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
+        shown.append(printable(f"{name} {text}"))
+    if shown:
+        yield (_label("attr"), Part(", ".join(shown), Role.DIM))
+
+
+_DEFAULTS = frozenset({("auto_pad", "NOTSET"), ("group", 1), ("direction", "forward")})
+"""Attributes that say nothing."""

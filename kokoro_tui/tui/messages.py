@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from kokoro_tui.core.plan import PrecisionPlan
     from kokoro_tui.core.trials import TrialRow, TrialTable
     from kokoro_tui.errors import KokoroTuiError
-    from kokoro_tui.tui.audition import AuditionResult
     from kokoro_tui.trials.run import TrialControl, TrialProgress
+    from kokoro_tui.tui.audition import AuditionResult
     from kokoro_tui.tui.trial_worker import TrialWish
     from kokoro_tui.workbench import Workbench
 

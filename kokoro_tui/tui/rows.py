@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.core.selection import Matcher
@@ -124,13 +124,13 @@ def sort_rows(rows: list[NodeRow], view: View) -> list[NodeRow]:
     by_order = sorted(rows, key=lambda row: row.order)
     known = [row for row in by_order if key(row) is not None]
     unknown = [row for row in by_order if key(row) is None]
-    known.sort(key=key, reverse=view.descending)  # type: ignore[arg-type]
+    known.sort(key=key, reverse=view.descending)
     return known + unknown
 
 
 _PRECISION_ORDER: Mapping[Precision, int] = {precision: index for index, precision in enumerate(Precision)}
 
-_SORT_KEYS = {
+_SORT_KEYS: Mapping[str, Callable[[NodeRow], Any]] = {
     "name": lambda row: row.name,
     "op": lambda row: row.op,
     "parameters": lambda row: row.parameters,

@@ -52,7 +52,4 @@ def alsa(tmp_path: Path) -> Iterator[AlsaDevice]:
 
 def file_device(path: Path) -> str:
     """An ALSA configuration whose default device writes raw frames to a file, as fast as they come."""
-    return (
-        "pcm.null { type null }\n"
-        f'pcm.!default {{ type file slave.pcm "null" file "{path}" format "raw" }}\n'
-    )
+    return f'pcm.null {{ type null }}\npcm.!default {{ type file slave.pcm "null" file "{path}" format "raw" }}\n'

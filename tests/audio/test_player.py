@@ -68,9 +68,7 @@ RAMP = round(RAMP_SECONDS * 24_000)
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_portaudio_gets_the_level_matched_samples(
-    file_player: SounddevicePlayer, tmp_path: Path, which: int
-) -> None:
+def test_portaudio_gets_the_level_matched_samples(file_player: SounddevicePlayer, tmp_path: Path, which: int) -> None:
     file_player.switch(which)
     file_player.play()
     assert file_player.wait(SECONDS)
@@ -79,9 +77,7 @@ def test_portaudio_gets_the_level_matched_samples(
     np.testing.assert_array_equal(written[RAMP:], expected[RAMP:])
 
 
-def test_portaudio_gets_a_switch_on_its_frame_without_gap(
-    file_player: SounddevicePlayer, tmp_path: Path
-) -> None:
+def test_portaudio_gets_a_switch_on_its_frame_without_gap(file_player: SounddevicePlayer, tmp_path: Path) -> None:
     file_player.mixer.request_switch_at(12_345, 1)
     file_player.play()
     assert file_player.wait(SECONDS)
@@ -89,9 +85,7 @@ def test_portaudio_gets_a_switch_on_its_frame_without_gap(
     original, candidate = match_levels([ORIGINAL, CANDIDATE])
     np.testing.assert_array_equal(written[RAMP:12_345], original[RAMP:12_345])
     np.testing.assert_array_equal(written[12_345 + RAMP :], candidate[12_345 + RAMP :])
-    assert file_player.state() == PlayerState(
-        playing=False, which=1, position_seconds=0.0, duration_seconds=1.0
-    )
+    assert file_player.state() == PlayerState(playing=False, which=1, position_seconds=0.0, duration_seconds=1.0)
 
 
 def test_a_switch_asked_for_while_playing_is_heard_within_fifty_milliseconds(
@@ -191,9 +185,7 @@ def test_a_device_that_vanishes_is_a_message(alsa: AlsaDevice) -> None:
     player.close()
 
 
-def test_without_a_device_the_player_is_silent_and_says_so(
-    alsa: AlsaDevice, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_device_the_player_is_silent_and_says_so(alsa: AlsaDevice, capfd: pytest.CaptureFixture[str]) -> None:
     alsa('pcm.broken { type plug slave.pcm "hw:77" }\n')
     player = open_player(_no_problem)
     assert isinstance(player, SilentPlayer)
@@ -318,13 +310,9 @@ def test_a_device_that_asks_for_nothing_is_a_message(monkeypatch: pytest.MonkeyP
 
 def test_a_device_that_cannot_be_opened_is_a_message() -> None:
     problems: list[KokoroTuiError] = []
-    player = SounddevicePlayer(
-        _HangingModule("Device unavailable"), device.OutputFormat(24_000, 1), problems.append
-    )
+    player = SounddevicePlayer(_HangingModule("Device unavailable"), device.OutputFormat(24_000, 1), problems.append)
     player.load([ORIGINAL])
     player.play()
     assert player.wait(SECONDS)
-    assert [problem.message for problem in problems] == [
-        "the audio device could not be opened: Device unavailable"
-    ]
+    assert [problem.message for problem in problems] == ["the audio device could not be opened: Device unavailable"]
     player.close()

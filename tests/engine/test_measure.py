@@ -34,7 +34,8 @@ def test_a_model_against_itself_is_exactly_nothing(toy_model: Path) -> None:
 
 
 def test_progress_counts_clips(toy_model: Path) -> None:
-    model, shares = speech_model(toy_model), []
+    model = speech_model(toy_model)
+    shares: list[float] = []
     references = render_all(model, CLIPS, shares.append)
     measure(model, CLIPS, references, shares.append)
     assert shares == [0.5, 1.0, 0.5, 1.0]
@@ -58,7 +59,7 @@ def longer(folder: Path) -> Path:
     """A toy Kokoro that speaks every phoneme longer, and is otherwise the same."""
     model = toy_kokoro()
     scale = next(t for t in model.graph.initializer if t.name == "predictor.scale")
-    scale.CopyFrom(numpy_helper.from_array(np.float32(9.0), "predictor.scale"))
+    scale.CopyFrom(numpy_helper.from_array(np.array(9.0, np.float32), "predictor.scale"))
     return write(model, folder / "longer.onnx")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,7 @@ def test_durations_of_another_type_and_shape_can_be_held(dtype: int, rank: int, 
     nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in graph.node]
     del graph.node[:]
     graph.node.extend([*nodes[:length], *made, *nodes[length:]])
-    dims = ["n"] if rank == 1 else [1, "n"]
+    dims: list[str | int] = ["n"] if rank == 1 else [1, "n"]
     graph.output[1].CopyFrom(helper.make_tensor_value_info("pred_dur", dtype, dims))
     speaker = speech_model(write(model, tmp_path / "model.onnx"))
     assert speaker.pinnable
@@ -142,7 +143,7 @@ def test_a_model_that_onnxruntime_refuses_is_one_line(tmp_path: Path) -> None:
 def test_a_run_that_fails_is_one_line(toy_model: Path) -> None:
     model = speech_model(toy_model)
     with pytest.raises(WorkError, match="onnxruntime could not run the model: ") as caught:
-        model.run(CLIP, durations=np.ones(3, np.int64))  # of another sentence
+        model.run(replace(CLIP, style=np.zeros((1, 10), np.float32)))
     assert "\n" not in caught.value.message
 
 

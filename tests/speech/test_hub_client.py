@@ -16,9 +16,7 @@ pytest.importorskip("huggingface_hub")
 def run(script: str, cache: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a script with a hub cache of its own, because the client reads its settings when imported."""
     variables = os.environ | {"HF_HUB_CACHE": str(cache)} | environment
-    return subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=variables
-    )
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=variables)
 
 
 def add_to_cache(cache: Path, repository: str, filename: str, content: bytes) -> Path:

@@ -130,9 +130,7 @@ def test_is_silent(capfd: pytest.CaptureFixture[str], fresh_g2p: None) -> None:
 
 
 @pytest.mark.parametrize("language", ["ja", "zh"])
-def test_missing_extra_names_the_command(
-    language: str, monkeypatch: pytest.MonkeyPatch, fresh_g2p: None
-) -> None:
+def test_missing_extra_names_the_command(language: str, monkeypatch: pytest.MonkeyPatch, fresh_g2p: None) -> None:
     monkeypatch.setitem(sys.modules, f"misaki.{language}", None)
     with pytest.raises(InputError, match=f"text in {language} needs a package") as caught:
         phonemize("日本", language)
@@ -150,9 +148,7 @@ def test_japanese_without_its_dictionary(monkeypatch: pytest.MonkeyPatch, fresh_
 
 
 def test_japanese_and_chinese_by_their_converters(monkeypatch: pytest.MonkeyPatch, fresh_g2p: None) -> None:
-    monkeypatch.setitem(
-        sys.modules, "misaki.ja", module("misaki.ja", JAG2P=lambda: lambda text: ("ɲi", None))
-    )
+    monkeypatch.setitem(sys.modules, "misaki.ja", module("misaki.ja", JAG2P=lambda: lambda text: ("ɲi", None)))
     monkeypatch.setitem(sys.modules, "misaki.zh", module("misaki.zh", ZHG2P=lambda: lambda text: ("xau↓", 1)))
     assert phonemize("日本", "ja") == "ɲi"
     assert phonemize("好", "zh") == "xau↓"
@@ -210,9 +206,7 @@ def test_a_converter_that_fails_is_an_input_error(monkeypatch: pytest.MonkeyPatc
         phonemize("好", "zh")
 
 
-def test_a_converter_that_does_not_start_is_an_input_error(
-    monkeypatch: pytest.MonkeyPatch, fresh_g2p: None
-) -> None:
+def test_a_converter_that_does_not_start_is_an_input_error(monkeypatch: pytest.MonkeyPatch, fresh_g2p: None) -> None:
     def fail() -> None:
         raise OSError("no library")
 

@@ -198,9 +198,7 @@ def test_entry_of_a_plain_file_is_refused(tmp_path: Path, styles: Styles) -> Non
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), suffix=st.sampled_from([".npy", ".npz", ".bin"]))
-def test_damaged_files_are_input_errors(
-    tmp_path: Path, styles: Styles, data: st.DataObject, suffix: str
-) -> None:
+def test_damaged_files_are_input_errors(tmp_path: Path, styles: Styles, data: st.DataObject, suffix: str) -> None:
     """Cut a file short or overwrite some bytes: it is read as before, or refused, and nothing else."""
     path = tmp_path / f"damaged{suffix}"
     with path.open("wb") as stream:

@@ -99,9 +99,7 @@ def test_default_is_af_heart_where_present(voice_folder: Path, styles: Styles) -
     assert (found.voice.name, found.requested, found.note) == ("af_heart", None, None)
 
 
-def test_default_is_any_voice_where_neither_is_present(
-    voice_folder: Path, styles: Styles, no_bundle: None
-) -> None:
+def test_default_is_any_voice_where_neither_is_present(voice_folder: Path, styles: Styles, no_bundle: None) -> None:
     styles.tofile(voice_folder / "only.bin")
     assert find_voice(None).voice.name == "only"
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kokoro_tui.core.plan import PrecisionPlan
     from kokoro_tui.core.sizing import Estimate
     from kokoro_tui.graph.apply_plan import BuildReport
+    from kokoro_tui.workbench import Workbench
 
 SUFFIX = ".onnx"
 
@@ -40,7 +41,7 @@ class ExportScreen(Dialog[Exported]):
     """Dismisses with what was written, or None.
 
     Args:
-        source: The original model.
+        bench: The open model.
         plan: What to build.
         estimate: Its size, to be compared with the file.
         target: What to start with.
@@ -69,9 +70,10 @@ class ExportScreen(Dialog[Exported]):
         report: BuildReport | None
         error: KokoroTuiError | None = None
 
-    def __init__(self, source: Path, plan: PrecisionPlan, estimate: Estimate, target: Path) -> None:
+    def __init__(self, bench: Workbench, plan: PrecisionPlan, estimate: Estimate, target: Path) -> None:
         super().__init__()
-        self._source = source
+        self._source = bench.inventory.path
+        self._signature = bench.signature
         self._plan = plan
         self._estimate = estimate
         self._target = target
@@ -160,7 +162,8 @@ class ExportScreen(Dialog[Exported]):
                 self._source,
                 self._plan,
                 path,
-                on_progress=lambda stage, share: self.post_message(self.Went(stage, share)) and None,
+                self._signature,
+                on_progress=self._tell_progress,
                 cancel=cancel,
                 log_path=log,
             )
@@ -169,6 +172,9 @@ class ExportScreen(Dialog[Exported]):
             self.post_message(self.Ended(None, error))
         else:
             self.post_message(self.Ended(report))
+
+    def _tell_progress(self, stage: str, share: float) -> None:
+        self.post_message(self.Went(stage, share))
 
     @on(Went)
     def _went(self, event: Went) -> None:
@@ -185,7 +191,9 @@ class ExportScreen(Dialog[Exported]):
             error = event.error
             assert error is not None
             stopped = isinstance(error, Cancelled)
-            self._note("stopped; nothing was written" if stopped else f"{error.message}\n{error.hint}", wrong=not stopped)
+            self._note(
+                "stopped; nothing was written" if stopped else f"{error.message}\n{error.hint}", wrong=not stopped
+            )
             return
         report, estimate = event.report, self._estimate
         off = report.final_bytes - estimate.estimated_bytes

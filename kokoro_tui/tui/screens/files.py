@@ -47,7 +47,7 @@ class FilesScreen(EditingScreen):
         """Ask where to, and write the optimized model."""
         state = self.state
         target = self._export_path or self.model_path.parent / EXPORT_NAME
-        self.app.push_screen(ExportScreen(self.model_path, state.plan, state.estimate, target), self._exported)
+        self.app.push_screen(ExportScreen(self.bench, state.plan, state.estimate, target), self._exported)
 
     def _exported(self, exported: Exported | None) -> None:
         if exported is not None:

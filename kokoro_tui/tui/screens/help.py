@@ -46,7 +46,9 @@ class HelpScreen(Dialog[None]):
                 yield Static(self._keys(section.bindings), classes="help-keys")
             yield Label("Precisions", classes="help-title")
             yield Static(_pairs((p.label, p.describe) for p in Precision), classes="help-keys")
-            yield Label("ctrl+p finds every action by name; keys can be changed in the settings file", classes="help-note")
+            yield Label(
+                "ctrl+p finds every action by name; keys can be changed in the settings file", classes="help-note"
+            )
 
     def _keys(self, bindings: tuple[Binding, ...]) -> Table:
         return _pairs((self.app.get_key_display(b), b.tooltip or b.description) for b in bindings)

@@ -40,7 +40,9 @@ class LoadScreen(Dialog[str]):
     def contents(self) -> ComposeResult:
         """A path to type, and a list to choose from."""
         yield Label("File (.toml or .csv)", classes="dialog-label")
-        yield Input(id="path", suggester=PathSuggester(*SUFFIXES), placeholder="type, or go down to the list", compact=True)
+        yield Input(
+            id="path", suggester=PathSuggester(*SUFFIXES), placeholder="type, or go down to the list", compact=True
+        )
         files = [Option(printable(short_path(path)), id=str(path)) for path in self._found]
         presets = [Option(f"preset {name}", id=f"{PRESET}{name}") for name in self._presets]
         yield OptionList(*files, *presets, id="load-list", markup=False, compact=True)

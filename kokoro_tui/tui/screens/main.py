@@ -18,7 +18,7 @@ from kokoro_tui.store.settings import SortOrder
 from kokoro_tui.tui import files
 from kokoro_tui.tui.audition import Speech
 from kokoro_tui.tui.bindings import PLAYER_BINDINGS, SCREEN_BINDINGS, TABLE_BINDINGS
-from kokoro_tui.tui.formats import mib, short_path
+from kokoro_tui.tui.formats import mib
 from kokoro_tui.tui.messages import ModelOpened, Progressed, RecipeLoaded, StartFailed, TrialsLoaded
 from kokoro_tui.tui.rows import View
 from kokoro_tui.tui.screens.help import HelpScreen, Section
@@ -153,12 +153,16 @@ class MainScreen(PlayingScreen):
     def _show_empty_state(self) -> None:
         """Say so where there is nothing to choose, and what can be done about it."""
         inventory = self.bench.inventory
-        quantized = sum(node.op.endswith("Integer") or node.op.startswith("DynamicQuantize") for node in inventory.nodes)
+        quantized = sum(
+            node.op.endswith("Integer") or node.op.startswith("DynamicQuantize") for node in inventory.nodes
+        )
         note = ""
         if not inventory.candidates:
             note = "No node of this model has weights that could be made smaller. Press a to list all nodes."
             if quantized:
-                note = "This model is quantized already. Open the FP32 model that it was made of, or press a for all nodes."
+                note = (
+                    "This model is quantized already. Open the FP32 model that it comes from, or press a for all nodes."
+                )
         self.query_one("#empty", Static).update(note)
         self.set_class(bool(note), "-empty")
         name, size = inventory.path.name, mib(inventory.file_bytes)

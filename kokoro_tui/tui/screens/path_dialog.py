@@ -7,8 +7,8 @@ from pathlib import Path
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.widgets import Input, Label
 from textual.suggester import Suggester
+from textual.widgets import Input, Label
 
 from kokoro_tui.tui.screens.modal import Dialog
 
@@ -63,7 +63,9 @@ class SavePathScreen(Dialog[Path]):
     def contents(self) -> ComposeResult:
         """The path and a note."""
         yield Label("File", classes="dialog-label")
-        yield Input(str(self._path), id="path", suggester=PathSuggester(self._suffix), compact=True, select_on_focus=False)
+        yield Input(
+            str(self._path), id="path", suggester=PathSuggester(self._suffix), compact=True, select_on_focus=False
+        )
         yield Label("", id="path-note", markup=False)
 
     def on_mount(self) -> None:
@@ -83,7 +85,9 @@ class SavePathScreen(Dialog[Path]):
         path = Path(text).expanduser()
         if not path.suffix:
             path = path.with_name(path.name + self._suffix)
-        problem = "is a folder" if path.is_dir() else "" if path.parent.is_dir() else "lies in a folder that does not exist"
+        problem = (
+            "is a folder" if path.is_dir() else "" if path.parent.is_dir() else "lies in a folder that does not exist"
+        )
         note = self.query_one("#path-note", Label)
         if problem:
             note.update(f"{path} {problem}")

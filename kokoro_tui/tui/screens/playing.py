@@ -20,6 +20,7 @@ from kokoro_tui.tui.widgets.player_bar import Building, PlayerBar
 
 if TYPE_CHECKING:
     from kokoro_tui.audio.player import Player
+    from kokoro_tui.core.plan import PrecisionPlan
 
 _END_SECONDS = 0.05
 """Closer to the end than this, playing starts over."""
@@ -72,9 +73,12 @@ class PlayingScreen(TriallingScreen):
         from kokoro_tui.audio.player import open_player
 
         if self._player is None:
-            self._player = open_player(lambda error: self.post_message(PlayerFailed(error)) and None)
+            self._player = open_player(self._tell_problem)
         assert result.measurement is not None
         self._player.load([result.measurement.reference, result.measurement.candidate])
+
+    def _tell_problem(self, error: KokoroTuiError) -> None:
+        self.post_message(PlayerFailed(error))
 
     def action_cancel_build(self) -> None:
         """Stop the build that is running."""

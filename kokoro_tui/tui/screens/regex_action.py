@@ -78,7 +78,7 @@ class RegexActionScreen(Dialog["tuple[str, Change]"]):
 
     def action_choose(self, step: int) -> None:
         """Choose the next or the previous precision without leaving the pattern."""
-        index = (CHOICES.index(self._choice) + step) % len(CHOICES)  # type: ignore[arg-type]
+        index = (CHOICES.index(self._choice) + step) % len(CHOICES)
         self.query_one(f"#choice-{CHOICES[index]}", RadioButton).value = True
 
     def action_apply(self) -> None:

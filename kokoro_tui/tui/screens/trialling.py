@@ -19,8 +19,8 @@ from kokoro_tui.tui.widgets.trial_panel import RunningTrials
 
 if TYPE_CHECKING:
     from kokoro_tui.core.trials import TrialRow
-    from kokoro_tui.tui.audition import Speech
     from kokoro_tui.trials.run import TrialControl
+    from kokoro_tui.tui.audition import Speech
 
 TABLE_NAME = "quantization-trials.csv"
 _MARKED, _LISTED, _ALL, _PAUSE, _STOP, _FRESH, _KEEP = "marked", "listed", "all", "pause", "stop", "fresh", "keep"

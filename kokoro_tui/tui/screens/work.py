@@ -24,8 +24,8 @@ from kokoro_tui.tui.widgets.status_line import StatusLine
 from kokoro_tui.tui.widgets.trial_panel import TrialPanel
 
 if TYPE_CHECKING:
-    from kokoro_tui.errors import KokoroTuiError
     from kokoro_tui.core.plan import PlanHistory, PrecisionPlan
+    from kokoro_tui.errors import KokoroTuiError
     from kokoro_tui.workbench import Workbench
 
 _SORT_ARROWS = {True: "\u25be", False: "\u25b4"}
@@ -125,7 +125,9 @@ class WorkScreen(Screen[None]):
         assert self._rows is not None
         table, rows = self.table, self._rows
         if not self.view.grouped:
-            touched = [row for key in changed if (place := table.place_of(key)) is not None for row in [table.listed[place]]]
+            touched = [
+                row for key in changed if (place := table.place_of(key)) is not None for row in [table.listed[place]]
+            ]
         else:
             touched = [row for row in table.listed if not changed.isdisjoint(row.members)]
         table.refresh_rows(rows.updated(row, plan) for row in touched)

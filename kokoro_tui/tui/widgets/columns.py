@@ -33,7 +33,7 @@ class ColumnSpec:
 
 
 COLUMNS = (
-    ColumnSpec("name", "name", "name", 22, 120),
+    ColumnSpec("name", "name", "name", 20, 120),
     ColumnSpec("op", "op", "op", 8, 21),
     ColumnSpec("parameters", "par", "parameters", 5, 10, right=True),
     ColumnSpec("size", "MiB", "size now", 6, 8, right=True),

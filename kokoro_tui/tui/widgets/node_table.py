@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Self
 
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual.binding import BindingType
 from textual.geometry import Size
 from textual.strip import Strip
 from textual.widgets import DataTable
 from textual.widgets.data_table import ColumnKey, RowKey
-from typing_extensions import Self
 
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.tui.bindings import TABLE_BINDINGS
@@ -37,7 +36,7 @@ class NodeTable(DataTable[Text]):
     """
 
     COMPONENT_CLASSES = {f"{_PREFIX}{name}" for name in (*Precision, "dim", "locked", "marked", "mixed", "plain")}
-    BINDINGS: list[BindingType] = [*TABLE_BINDINGS]
+    BINDINGS = [*TABLE_BINDINGS]
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, cursor_type="row", cell_padding=0)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual.binding import BindingType
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -40,7 +39,7 @@ class PlayerBar(Widget, can_focus=True):
     """Three faces: nothing built yet, a build going on, and two renderings to be heard."""
 
     COMPONENT_CLASSES = {f"player-bar--{name}" for name in ("dim", "key", "on", "done", "rest", "warning")}
-    BINDINGS: list[BindingType] = [*PLAYER_BINDINGS]
+    BINDINGS = [*PLAYER_BINDINGS]
 
     building: reactive[Building | None] = reactive(None, layout=True)
     result: reactive[AuditionResult | None] = reactive(None, layout=True)
@@ -168,7 +167,9 @@ class PlayerBar(Widget, can_focus=True):
             if found.frames_moved is not None:
                 text.append(f"  {count(found.frames_moved, 'frame')} moved")
             text.append("\n")
-            text.append(f"real-time factor A {found.reference_factor:.2f}  B {found.candidate_factor:.2f}", self._style("dim"))
+            text.append(
+                f"real-time factor A {found.reference_factor:.2f}  B {found.candidate_factor:.2f}", self._style("dim")
+            )
             text.append(f"  voice {result.voice}", self._style("dim"))
         if self.stale:
             text.append("\nthe plan has changed since; b builds it again", self._style("warning"))
