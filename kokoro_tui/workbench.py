@@ -22,6 +22,7 @@ from kokoro_tui.core.sizing import Estimate, Sizer
 from kokoro_tui.core.support import allowed, refusal
 from kokoro_tui.core.trials import PredictedDistance, TrialTable, predict_distance
 from kokoro_tui.engine.signature import Signature, recognise
+from kokoro_tui.errors import InputError
 from kokoro_tui.graph.read_inventory import read_inventory
 
 
@@ -91,9 +92,19 @@ class Workbench:
 
     @cached_property
     def model_sha256(self) -> str:
-        """Digest of the model file; reads all of it, so the first call belongs off the UI thread."""
-        with self.inventory.path.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
+        """Digest of the model file; reads all of it, so the first call belongs off the UI thread.
+
+        Raises:
+            InputError: The file cannot be read any more.
+        """
+        path = self.inventory.path
+        try:
+            with path.open("rb") as handle:
+                return hashlib.file_digest(handle, "sha256").hexdigest()
+        except OSError as error:
+            raise InputError(
+                f"cannot read {path}: {error.strerror or error}", "put the model back where it was opened"
+            ) from error
 
     # Selecting
 

@@ -7,31 +7,14 @@ channel by channel, the better of two scales.
 
 from __future__ import annotations
 
-from math import isfinite
-
 import numpy as np
 import numpy.typing as npt
 
+from kokoro_tui.core.half import half_fault
 from kokoro_tui.core.specs import FormKind, WeightForm
 
 Array = npt.NDArray[np.generic]
 FloatArray = npt.NDArray[np.float32]
-
-HALF_MAX = 65504.0
-"""Largest finite FP16 number (IEEE 754 binary16)."""
-HALF_VANISHING = 2.0**-25
-"""Numbers up to this one round to zero: half of the smallest FP16 number."""
-
-
-def half_fault(largest: float) -> str | None:
-    """What FP16 cannot hold of a tensor with this largest magnitude, as in "it holds …"; None if it can hold it."""
-    if not isfinite(largest):
-        return "NaN or infinity"
-    if largest > HALF_MAX:
-        return f"{largest:g}, more than FP16 can ({HALF_MAX:g})"
-    if 0 < largest <= HALF_VANISHING:
-        return f"nothing larger than {largest:g}, which FP16 rounds to zero"
-    return None
 
 
 def derive(form: WeightForm, weight: FloatArray) -> tuple[Array, ...]:
@@ -45,7 +28,7 @@ def derive(form: WeightForm, weight: FloatArray) -> tuple[Array, ...]:
         ValueError: The weight holds NaN or infinity, or numbers that FP16 cannot hold.
     """
     largest = float(np.abs(weight).max(initial=0.0))
-    if not isfinite(largest):
+    if not np.isfinite(largest):
         raise ValueError(f"{form.weight} holds NaN or infinity")
     if form.kind is FormKind.HALF:
         if fault := half_fault(largest):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from kokoro_tui.core.half import half_fault
 from kokoro_tui.core.inventory import Inventory, NodeInfo
 from kokoro_tui.core.precision import Precision, WeightType
-from kokoro_tui.core.quantize import half_fault
 from kokoro_tui.errors import InputError
 
 _ALL_INPUTS = None

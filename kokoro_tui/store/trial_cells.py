@@ -18,7 +18,7 @@ COLUMNS = (
 """The header of the files written here; the first ten are fixed."""
 
 UNMEASURED = "N/A"
-"""The cell of a missing measurement."""
+"""The cell of a missing measurement; kokoro-onnx-export skips it and fails on an empty one."""
 
 _MISSING = frozenset({"", "n/a", "nan", "none"})
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")

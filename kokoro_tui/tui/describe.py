@@ -51,7 +51,7 @@ def describe_node(workbench: Workbench, plan: PrecisionPlan, key: str) -> tuple[
     lines = [
         *_head(workbench, plan, node),
         *_trials(workbench, node),
-        *_refusals(workbench, node),
+        *_refusals(workbench, plan, node),
         *_group(inventory, node),
         *_weights(inventory, node),
         *_values("in", (name for name in node.inputs if name and name not in inventory.tensors), inventory),
@@ -107,9 +107,9 @@ def _trial(row: TrialRow) -> Line:
     return (Part(f"{distance(row.mel_distance):>5} {noise:>8} {moved:>6} {distance(row.mel_distance_free):>6}"),)
 
 
-def _refusals(workbench: Workbench, node: NodeInfo) -> Iterator[Line]:
+def _refusals(workbench: Workbench, plan: PrecisionPlan, node: NodeInfo) -> Iterator[Line]:
     by_reason: dict[str, list[Precision]] = {}
-    for precision, reason in workbench.refusals(node).items():
+    for precision, reason in workbench.refusals(node, static=plan.static).items():
         by_reason.setdefault(reason, []).append(precision)
     for reason, precisions in by_reason.items():
         names = ", ".join(precision.label for precision in precisions)

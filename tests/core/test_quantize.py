@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from kokoro_tui.core.half import HALF_MAX
 from kokoro_tui.core.inventory import TensorInfo
-from kokoro_tui.core.quantize import HALF_MAX, derive, per_channel_int8, per_tensor
+from kokoro_tui.core.quantize import derive, per_channel_int8, per_tensor
 from kokoro_tui.core.specs import FormKind, WeightForm
 from tests.graph.single_ops import initializers, normal, quantize_dynamic, single_op
 

@@ -87,7 +87,7 @@ def test_the_header_is_the_documented_one(tmp_path: Path) -> None:
     assert lines[1] == (
         "/decoder/conv_post/Conv,quant,Conv,19734,78936,1.05,1.1,7.3,2.5,ok,/decoder/conv_post/Conv,,true,1.2,3.0,0.14"
     )
-    assert lines[2] == "/a/Add,quant,Add,,,,,,,skipped,,Add has no dynamic INT8 form,,,,"
+    assert lines[2] == "/a/Add,quant,Add,N/A,N/A,N/A,N/A,N/A,N/A,skipped,,Add has no dynamic INT8 form,,N/A,N/A,N/A"
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "'=1", "''@", "'plain", "a=1", "'"])
@@ -127,7 +127,10 @@ def test_a_torn_last_line_is_dropped_with_a_note_and_cut_off_before_the_next_row
     assert loaded.notes == ("the last line of t.csv was cut off and is left out",)
     assert list(loaded.table.rows.values()) == [CONV]
     append_rows(path, [SKIPPED])
-    assert path.read_text() == complete + "/a/Add,quant,Add,,,,,,,skipped,,Add has no dynamic INT8 form,,,,\n"
+    assert (
+        path.read_text()
+        == complete + "/a/Add,quant,Add,N/A,N/A,N/A,N/A,N/A,N/A,skipped,,Add has no dynamic INT8 form,,N/A,N/A,N/A\n"
+    )
 
 
 def test_a_disk_that_fills_up_leaves_the_earlier_rows(tmp_path: Path) -> None:

@@ -160,9 +160,7 @@ class MainScreen(PlayingScreen):
         if not inventory.candidates:
             note = "No node of this model has weights that could be made smaller. Press a to list all nodes."
             if quantized:
-                note = (
-                    "This model is quantized already. Open the FP32 model that it comes from, or press a for all nodes."
-                )
+                note = "This model is quantized already. Open the FP32 model it comes from, or press a for all nodes."
         self.query_one("#empty", Static).update(note)
         self.set_class(bool(note), "-empty")
         name, size = inventory.path.name, mib(inventory.file_bytes)

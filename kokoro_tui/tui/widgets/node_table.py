@@ -18,7 +18,7 @@ from kokoro_tui.core.precision import Precision
 from kokoro_tui.tui.bindings import TABLE_BINDINGS
 from kokoro_tui.tui.formats import distance, node_mib, parameters, printable
 from kokoro_tui.tui.rows import NodeRow, View
-from kokoro_tui.tui.widgets.columns import COLUMNS, ColumnSpec, Layout, fitted, layout_for
+from kokoro_tui.tui.widgets.columns import COLUMNS, NAME, OP, ColumnSpec, Layout, fitted, layout_for
 
 _PREFIX = "node-table--"
 _MARK = "\u258c"
@@ -46,7 +46,8 @@ class NodeTable(DataTable[Text]):
         self._marked_keys: frozenset[str] = frozenset()
         self._view = View()
         self._specs: tuple[ColumnSpec, ...] = ()
-        self._layout_now = Layout({}, 1, spacious=False)
+        self._layout_now = Layout({}, 1, long_labels=False)
+        self._needs = {NAME: 0, OP: 0}
         self._drawn: dict[str, dict[object, Strip]] = {}
         self._component: dict[str, Style] = {}
 
@@ -57,6 +58,7 @@ class NodeTable(DataTable[Text]):
             self.clear()
             self._view = view
             self.listed = rows
+            self._needs = {NAME: max((len(row.name) + 4 for row in rows), default=0), OP: _longest_op(rows)}
             self._place = {row.key: index for index, row in enumerate(rows)}
             for row in rows:
                 self.add_row(*self._cells(row), key=row.key)
@@ -159,9 +161,9 @@ class NodeTable(DataTable[Text]):
     def _fit(self) -> None:
         if not self._specs:
             return
-        self._layout_now = layout_for(self._specs, self.scrollable_content_region.width)
+        self._layout_now = layout_for(self._specs, self.scrollable_content_region.width, self._needs)
         for spec in self._specs:
-            self.columns[ColumnKey(spec.key)].width = self._layout_now.widths[spec.key] + self._layout_now.gap
+            self.columns[ColumnKey(spec.key)].width = self._layout_now.span(spec.key)
         self._drawn.clear()
         self._update_dimensions(())
         self.refresh()
@@ -200,6 +202,8 @@ class NodeTable(DataTable[Text]):
         segments = [Segment(_MARK if marked else " ", base + self._style(f"{_PREFIX}marked") + ground)]
         layout = self._layout_now
         for spec, cell in zip(self._specs, self.get_row(row.key), strict=True):
+            if not layout.widths[spec.key]:
+                continue
             style = base + self._style(str(cell.style)) + ground if cell.style else base
             text = fitted(cell.plain, layout.widths[spec.key], spec)
             segments.append(Segment(text + " " * layout.gap, style))
@@ -209,7 +213,9 @@ class NodeTable(DataTable[Text]):
         base, layout = self._style("datatable--header"), self._layout_now
         segments = [Segment(" ", base)]
         for column, spec in enumerate(self._specs):
-            label = spec.long_label if layout.spacious else spec.label
+            if not layout.widths[spec.key]:
+                continue
+            label = spec.long_label if layout.long_labels else spec.label
             if spec.key == self._view.sort_column:
                 label += _DOWN if self._view.descending else _UP
             style = base + Style.from_meta({"row": -1, "column": column})
@@ -224,6 +230,10 @@ class NodeTable(DataTable[Text]):
 
 def _distance_cell(value: float | None) -> Text:
     return Text(distance(value), style=f"{_PREFIX}{'dim' if value is None else 'plain'}")
+
+
+def _longest_op(rows: list[NodeRow]) -> int:
+    return max((len(op) for op in {row.op for row in rows}), default=0)
 
 
 def _after_cell(row: NodeRow) -> Text:

@@ -174,8 +174,8 @@ class PlayerBar(Widget, can_focus=True):
         if self.stale:
             text.append("\nthe plan has changed since; b builds it again", self._style("warning"))
         if result.original_wav is not None and result.candidate_wav is not None:
-            text.append(f"\nA {short_path(result.original_wav)}", self._style("dim"))
-            text.append(f"\nB {short_path(result.candidate_wav)}", self._style("dim"))
+            text.append(f"\nA\u00a0{short_path(result.original_wav)}", self._style("dim"))
+            text.append(f"\nB\u00a0{short_path(result.candidate_wav)}", self._style("dim"))
         for line in (self.silence, *result.notes):
             if line:
                 text.append(f"\n{line}", self._style("warning"))
