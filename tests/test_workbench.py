@@ -45,7 +45,7 @@ def test_the_digest_is_that_of_the_file(bench: Workbench, toy_model: Path) -> No
 
 def test_a_model_that_has_gone_is_an_error_of_the_tool(bench: Workbench, toy_model: Path) -> None:
     toy_model.unlink()
-    with pytest.raises(InputError, match="cannot read .*: No such file"):
+    with pytest.raises(InputError, match=r"cannot read .*: No such file"):
         bench.recipe(PrecisionPlan())
 
 

@@ -22,7 +22,9 @@ from kokoro_tui.cli.options import (
     chosen_model,
 )
 from kokoro_tui.cli.output import Output
+from kokoro_tui.cli.planning import CalibrationDataOption, SamplesOption
 from kokoro_tui.cli.speech import prepare_clips
+from kokoro_tui.core.calibration import Calibration
 from kokoro_tui.core.plan import WeightType
 from kokoro_tui.core.trials import TrialKind, TrialRow
 from kokoro_tui.errors import InputError
@@ -51,7 +53,12 @@ def run(
         Path, typer.Option("--output-path", metavar="FILE.csv", help="The table; an unfinished one is continued.")
     ] = DEFAULT_OUTPUT,
     only: Annotated[str, typer.Option("--only", metavar="REGEX", help="Only nodes in which this is found.")] = "",
-    kinds: Annotated[str, typer.Option("--kinds", help="What to try: cast, quant, weight.")] = "cast,quant,weight",
+    kinds: Annotated[
+        str, typer.Option("--kinds", help="What to try: cast, quant, weight, static.")
+    ] = "cast,quant,weight",
+    static: Annotated[bool, typer.Option("--static", help="Also try static INT8, which is calibrated first.")] = False,
+    calibration_data: CalibrationDataOption = None,
+    samples: SamplesOption = None,
     per_node: Annotated[bool, typer.Option("--per-node", help="Try members of shared-weight groups alone.")] = False,
     min_params: Annotated[int, typer.Option("--min-params", min=1, help="Fewest parameters of a node.")] = 256,
     eval_text: Annotated[
@@ -84,7 +91,7 @@ def run(
     from kokoro_tui.workbench import Workbench
 
     out = Output(as_json=as_json, quiet=quiet)
-    wanted = _kinds(kinds)
+    wanted = _kinds(f"{kinds},static" if static else kinds)
     bench = Workbench.open(chosen_model(model, onnx_path), min_parameters=min_params)
     signature = _signature(bench)
     keys = bench.select(only).keys if only else tuple(node.key for node in bench.inventory.candidates)
@@ -98,6 +105,8 @@ def run(
         weight_type=quant_type,
         workers=workers,
         fresh=fresh,
+        calibration=Calibration(samples=samples or 0),
+        calibration_clips=_calibration_clips(out, signature, calibration_data, samples, g2p),
     )
     with _dask(scheduler) as remote:
         session = TrialSession(bench, request, remote)
@@ -194,11 +203,23 @@ def _kinds(text: str) -> tuple[TrialKind, ...]:
         InputError: One is unknown.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
-    possible = [TrialKind.CAST, TrialKind.QUANT, TrialKind.WEIGHT]
-    unknown = [name for name in names if name not in [kind.value for kind in possible]]
+    unknown = [name for name in names if name not in [kind.value for kind in TrialKind]]
     if unknown or not names:
-        raise InputError(f"unknown kind of trial {', '.join(unknown) or text!r}", "choose from cast, quant, weight")
-    return tuple(kind for kind in possible if kind.value in names)
+        raise InputError(
+            f"unknown kind of trial {', '.join(unknown) or text!r}", "choose from cast, quant, weight, static"
+        )
+    return tuple(kind for kind in TrialKind if kind.value in names)
+
+
+def _calibration_clips(
+    out: Output, signature: Signature, data: Path | None, samples: int | None, g2p: str
+) -> tuple[Utterance, ...]:
+    """The clips of a calibration file; none where the shipped ones are taken."""
+    if data is None:
+        return ()
+    from kokoro_tui.cli.calibration import calibration_clips
+
+    return calibration_clips(out, signature, data, samples or 0, g2p)
 
 
 def _signature(bench: Workbench) -> Signature:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.app import SystemCommand
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import Hit, Hits, Provider
 
 from kokoro_tui.tui.bindings import PLAYER_BINDINGS, SCREEN_BINDINGS, TABLE_BINDINGS
 from kokoro_tui.tui.formats import printable
@@ -32,7 +32,7 @@ def action_commands(main: MainScreen) -> Iterator[SystemCommand]:
         for binding in bindings:
             action = binding.action.removeprefix("screen.")  # type: ignore[attr-defined]
             namespace = main if binding.action.startswith("screen.") else owner  # type: ignore[attr-defined]
-            if action in seen:
+            if action in seen or namespace.check_action(action.partition("(")[0], ()) is not True:
                 continue
             seen.add(action)
             yield SystemCommand(binding.description, binding.tooltip, partial(main.app.run_action, action, namespace))  # type: ignore[attr-defined]
@@ -40,12 +40,6 @@ def action_commands(main: MainScreen) -> Iterator[SystemCommand]:
 
 class NodeProvider(Provider):
     """Finds nodes by name and puts the cursor on the one chosen."""
-
-    async def discover(self) -> Hits:
-        """Nothing: there are too many to list them unasked."""
-        nothing: tuple[DiscoveryHit, ...] = ()
-        for hit in nothing:
-            yield hit
 
     async def search(self, query: str) -> Hits:
         """Nodes whose name fits."""

@@ -29,6 +29,11 @@ def groups_and_nodes(bench: Workbench, keys: tuple[str, ...]) -> str:
     return nodes if groups == len(keys) else f"{count(groups, 'group')}, {nodes}"
 
 
+def groups_and_nodes_always(bench: Workbench, keys: tuple[str, ...]) -> str:
+    """Such as ``24 groups, 24 nodes``: a preview names both."""
+    return f"{count(bench.complete(keys).groups, 'group')}, {count(len(keys), 'node')}"
+
+
 def left_alone(change: Change) -> str:
     """Why some nodes were left alone; empty if none was."""
     parts = []

@@ -107,6 +107,10 @@ class ExportScreen(Dialog[Exported]):
         if self._cancel is None:
             self._note("")
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing can be started while something is written."""
+        return action != "submit" or self._cancel is None
+
     def action_submit(self) -> None:
         """Start writing; the second time round if the file exists."""
         if self._exported is not None:
@@ -147,6 +151,7 @@ class ExportScreen(Dialog[Exported]):
         self._cancel = threading.Event()
         self.query_one(Input).disabled = True
         self.add_class("-running")
+        self.refresh_bindings()
         self._build(path, self._cancel)
 
     @work(thread=True, exit_on_error=False, group="export")
@@ -185,6 +190,7 @@ class ExportScreen(Dialog[Exported]):
     def _ended(self, event: Ended) -> None:
         self._cancel = None
         self.remove_class("-running")
+        self.refresh_bindings()
         if event.report is None:
             self.query_one(Input).disabled = False
             self.query_one(Input).focus()

@@ -13,6 +13,8 @@ from textual.containers import VerticalScroll
 from textual.widgets import Label, Static
 
 from kokoro_tui.core.precision import Precision
+from kokoro_tui.store.paths import config_path
+from kokoro_tui.tui.formats import short_path
 from kokoro_tui.tui.screens.modal import Dialog
 
 
@@ -32,7 +34,7 @@ class HelpScreen(Dialog[None]):
     """
 
     TITLE_TEXT = "Keys"
-    COMPONENT_CLASSES = {"help--title", "help--key", "help--dim"}
+    COMPONENT_CLASSES = {"help--dim"}
 
     def __init__(self, sections: Iterable[Section]) -> None:
         super().__init__()
@@ -43,21 +45,23 @@ class HelpScreen(Dialog[None]):
         with VerticalScroll(id="help-scroll"):
             for section in self._sections:
                 yield Label(section.title, classes="help-title")
-                yield Static(self._keys(section.bindings), classes="help-keys")
+                rows = ((self.app.get_key_display(b), b.tooltip, b.id or "") for b in section.bindings)
+                yield Static(self._table(rows), classes="help-keys")
             yield Label("Precisions", classes="help-title")
-            yield Static(_pairs((p.label, p.describe) for p in Precision), classes="help-keys")
+            yield Static(self._table((p.label, p.describe, "") for p in Precision), classes="help-keys")
             yield Label(
-                "ctrl+p finds every action by name; keys can be changed in the settings file", classes="help-note"
+                "ctrl+p finds every action and every node by name. Other keys can be set by the names on the right, "
+                f'as in [keys] "{self._sections[0].bindings[0].id}" = "F", in {short_path(config_path())}',
+                classes="help-note",
+                markup=False,
             )
 
-    def _keys(self, bindings: tuple[Binding, ...]) -> Table:
-        return _pairs((self.app.get_key_display(b), b.tooltip or b.description) for b in bindings)
-
-
-def _pairs(pairs: Iterable[tuple[str, str]]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(justify="right", style="bold", min_width=10)
-    table.add_column()
-    for left, right in pairs:
-        table.add_row(Text(left), Text(right))
-    return table
+    def _table(self, rows: Iterable[tuple[str, str, str]]) -> Table:
+        dim = self.get_component_rich_style("help--dim", partial=True)
+        table = Table.grid(padding=(0, 2), expand=True)
+        table.add_column(justify="right", style="bold", min_width=10)
+        table.add_column(ratio=1)
+        table.add_column(justify="right")
+        for key, text, name in rows:
+            table.add_row(Text(key), Text(text), Text(name, dim))
+        return table

@@ -29,7 +29,7 @@ class LoadScreen(Dialog[str]):
     TITLE_TEXT = "Load a recipe, a preset or trials"
     BINDINGS = [
         Binding("enter", "submit", "Load", id="load.load", tooltip="Load what is typed or chosen", priority=True),
-        Binding("down", "choose", "Choose", id="load.choose", tooltip="Go to the list"),
+        Binding("down", "choose", "Choose", id="load.choose", tooltip="Go to the list", priority=True),
     ]
 
     def __init__(self, folders: tuple[Path, ...], presets: tuple[str, ...]) -> None:
@@ -51,6 +51,10 @@ class LoadScreen(Dialog[str]):
     def on_mount(self) -> None:
         """Type at once."""
         self.query_one(Input).focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """In the list, down goes down."""
+        return action != "choose" or not self.query_one(OptionList).has_focus
 
     def action_choose(self) -> None:
         """Go to the list."""

@@ -124,6 +124,8 @@ class MainScreen(PlayingScreen):
 
     def _after_first_table(self) -> None:
         gc.enable()
+        # What is there now stays until the end; looking through it again and again would only delay frames.
+        gc.freeze()
         self.show_detail()
         if self._start.trials_path is None and self._start.recipe_path is None:
             self.find_trials()
@@ -156,13 +158,12 @@ class MainScreen(PlayingScreen):
         quantized = sum(
             node.op.endswith("Integer") or node.op.startswith("DynamicQuantize") for node in inventory.nodes
         )
-        note = ""
+        note = "No node is listed."
         if not inventory.candidates:
             note = "No node of this model has weights that could be made smaller. Press a to list all nodes."
             if quantized:
                 note = "This model is quantized already. Open the FP32 model it comes from, or press a for all nodes."
         self.query_one("#empty", Static).update(note)
-        self.set_class(bool(note), "-empty")
         name, size = inventory.path.name, mib(inventory.file_bytes)
         said = f"{name}, {size} MiB, {len(inventory.main_nodes):,} nodes"
         if inventory.candidates and quantized:

@@ -12,12 +12,15 @@ from textual.screen import ModalScreen
 from kokoro_tui.tui.widgets.key_bar import KeyBar
 
 Answer = TypeVar("Answer")
+LOW_LINES = 18
+"""Terminals with fewer lines than this get dialogs without empty lines."""
 
 
 class Dialog(ModalScreen[Answer | None], Generic[Answer]):
     """A titled box over the screen; escape leaves it without an answer."""
 
-    BINDINGS = [Binding("escape", "leave", "Cancel", id="dialog.cancel", tooltip="Leave without doing anything")]
+    BINDINGS = [Binding("escape", "leave", "Close", id="dialog.close", tooltip="Leave without doing anything")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (LOW_LINES, "-middle")]
     TITLE_TEXT = ""
 
     def compose(self) -> ComposeResult:

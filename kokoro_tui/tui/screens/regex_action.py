@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.widgets import Input, Label, RadioButton, RadioSet
+from textual.widgets import Input, Label
 
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.core.selection import SelectionError
 from kokoro_tui.tui.formats import count, mib, printable, saved_percent
 from kokoro_tui.tui.screens.modal import Dialog
-from kokoro_tui.tui.wording import groups_and_nodes, left_alone
+from kokoro_tui.tui.widgets.choice import Choice
+from kokoro_tui.tui.wording import groups_and_nodes_always, left_alone
 
 if TYPE_CHECKING:
     from kokoro_tui.core.plan import PrecisionPlan
@@ -38,8 +39,8 @@ class RegexActionScreen(Dialog["tuple[str, Change]"]):
     TITLE_TEXT = "Regex action"
     BINDINGS = [
         Binding("enter", "apply", "Apply", id="regex.apply", tooltip="Make the change", priority=True),
-        Binding("down", "choose(1)", "Next precision", id="regex.next", tooltip="Choose the next precision"),
-        Binding("up", "choose(-1)", "Previous", id="regex.previous", tooltip="Choose the previous precision"),
+        Binding("down", "choose(1)", "Next precision", id="regex.next", priority=True),
+        Binding("up", "choose(-1)", "Previous one", id="regex.previous", priority=True),
     ]
 
     def __init__(self, bench: Workbench, plan: PrecisionPlan, scope: tuple[str, ...], pattern: str) -> None:
@@ -55,10 +56,7 @@ class RegexActionScreen(Dialog["tuple[str, Change]"]):
         """Pattern, precision and preview."""
         yield Label(f"Search in {count(len(self._scope), 'node')}:", classes="dialog-label")
         yield Input(self._pattern, id="regex-pattern", placeholder="resblocks", compact=True)
-        with RadioSet(id="regex-choice", compact=True):
-            for choice in CHOICES:
-                label = choice.label if isinstance(choice, Precision) else "exclude / unlock"
-                yield RadioButton(label, value=choice == self._choice, id=f"choice-{choice}", compact=True)
+        yield Choice({c: c.label if isinstance(c, Precision) else c for c in CHOICES}, id="regex-choice")
         yield Label("", id="regex-preview", markup=False)
 
     def on_mount(self) -> None:
@@ -71,15 +69,14 @@ class RegexActionScreen(Dialog["tuple[str, Change]"]):
         self._pattern = event.value
         self._preview()
 
-    @on(RadioSet.Changed)
-    def _choice_changed(self, event: RadioSet.Changed) -> None:
-        self._choice = str(event.pressed.id).removeprefix("choice-")
+    @on(Choice.Changed)
+    def _choice_changed(self, event: Choice.Changed) -> None:
+        self._choice = event.value
         self._preview()
 
     def action_choose(self, step: int) -> None:
         """Choose the next or the previous precision without leaving the pattern."""
-        index = (CHOICES.index(self._choice) + step) % len(CHOICES)
-        self.query_one(f"#choice-{CHOICES[index]}", RadioButton).value = True
+        self.query_one(Choice).action_step(step)
 
     def action_apply(self) -> None:
         """Make the change, if it changes anything."""
@@ -117,8 +114,8 @@ class RegexActionScreen(Dialog["tuple[str, Change]"]):
             return "no hit"
         estimate = self._bench.estimate(change.plan)
         lines = [
-            f"{groups_and_nodes(self._bench, hits)} hit",
-            f"{groups_and_nodes(self._bench, change.changed)} would change",
+            f"{groups_and_nodes_always(self._bench, hits)} hit",
+            f"{groups_and_nodes_always(self._bench, change.changed)} would change",
             left_alone(change),
             f"{mib(estimate.estimated_bytes)} MiB  {saved_percent(estimate.saved)}",
             "",

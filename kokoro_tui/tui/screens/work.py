@@ -153,6 +153,7 @@ class WorkScreen(Screen[None]):
         table.list_rows(
             rows, self.view, with_trials=self.bench.trials is not None, keep=current.key if current else None
         )
+        self.set_class(not rows and not self.view.pattern, "-empty")
         if current is not None:
             self.show_detail()
         bar.note(f"{len(rows):,} of {len(self._rows.scope(self.view)):,}" if self.view.pattern else "")

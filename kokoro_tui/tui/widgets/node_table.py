@@ -22,6 +22,8 @@ from kokoro_tui.tui.widgets.columns import COLUMNS, NAME, OP, ColumnSpec, Layout
 
 _PREFIX = "node-table--"
 _MARK = "\u258c"
+_MEMBERS_CELLS = 4
+"""Cells after a name for the number of a group's members."""
 TRIAL_COLUMNS = ("fp16", "int8", "w8")
 """Keys of the columns that show trial distances, in the order of ``NodeRow.distances``."""
 _DOWN, _UP = "\u25be", "\u25b4"
@@ -58,7 +60,9 @@ class NodeTable(DataTable[Text]):
             self.clear()
             self._view = view
             self.listed = rows
-            self._needs = {NAME: max((len(row.name) + 4 for row in rows), default=0), OP: _longest_op(rows)}
+            # Never less than before: columns that move while a filter is typed cannot be read.
+            names, ops = (len(row.name) + _MEMBERS_CELLS for row in rows), (len(row.op) for row in rows)
+            self._needs = {NAME: max(self._needs[NAME], *names, 0), OP: max(self._needs[OP], *ops, 0)}
             self._place = {row.key: index for index, row in enumerate(rows)}
             for row in rows:
                 self.add_row(*self._cells(row), key=row.key)
@@ -230,10 +234,6 @@ class NodeTable(DataTable[Text]):
 
 def _distance_cell(value: float | None) -> Text:
     return Text(distance(value), style=f"{_PREFIX}{'dim' if value is None else 'plain'}")
-
-
-def _longest_op(rows: list[NodeRow]) -> int:
-    return max((len(op) for op in {row.op for row in rows}), default=0)
 
 
 def _after_cell(row: NodeRow) -> Text:

@@ -82,6 +82,7 @@ class PlayerBar(Widget, can_focus=True):
 
     def watch_building(self, building: Building | None) -> None:
         """Keep the elapsed time going."""
+        self.set_class(building is not None or self.result is not None, "-busy")
         self._follow()
 
     def watch_played(self, played: PlayerState | None) -> None:
