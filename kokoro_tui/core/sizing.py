@@ -6,7 +6,7 @@ the nodes that changed. At all-FP32 the estimate is the size of the source file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from kokoro_tui.core.inventory import Inventory, NodeInfo
@@ -92,6 +92,7 @@ class Sizer:
         self._node_terms: dict[str, int] = {}
         self._weight_terms: dict[str, _Term] = {}
         self._value_terms: dict[str, _Term] = {}
+        self._memory: dict[tuple[str, ...], _Term] = {}
         self._node_total = self._tensor_total = 0
         self._microsoft_nodes: set[str] = set()
         self._stored = dict.fromkeys(Precision, 0)
@@ -122,6 +123,24 @@ class Sizer:
             self._microsoft_nodes.discard(node.key)
 
     def _update_weight(self, name: str) -> None:
+        term = self._remembered(name, self._weight_term)
+        self._tensor_total += self._replace(self._weight_terms, name, term)
+
+    def _update_value(self, name: str) -> None:
+        term = self._remembered(name, self._value_term)
+        self._tensor_total += self._replace(self._value_terms, name, term)
+
+    def _remembered(self, name: str, compute: Callable[[str], _Term]) -> _Term:
+        """The term of a tensor, computed once for every set of precisions around it."""
+        producer = self.inventory.producers.get(name)
+        keys = self.inventory.readers.get(name, ())
+        around = (name, *(self._plan.precision_of(key) for key in ((producer.key, *keys) if producer else keys)))
+        found = self._memory.get(around)
+        if found is None:
+            found = self._memory[around] = compute(name)
+        return found
+
+    def _weight_term(self, name: str) -> _Term:
         tensor = self.inventory.tensors[name]
         readers = self._readers(name)
         forms = dict.fromkeys(form for reader in readers for form in reader.forms if form.weight == name)
@@ -133,7 +152,7 @@ class Sizer:
             record_bytes += sum(spec.record_bytes for spec in form.tensors(tensor, infix))
             record_bytes += sum(spec.record_bytes for spec in form.nodes(infix))
             stored.append((STORED_AS[form.kind], self._form_bytes(form)))
-        self._tensor_total += self._replace(self._weight_terms, name, _Term(record_bytes, tuple(stored)))
+        return _Term(record_bytes, tuple(stored))
 
     def _replace(self, terms: dict[str, _Term], name: str, term: _Term) -> int:
         """Put a term in the place of the earlier one of that name; what the total grows by."""
@@ -145,7 +164,7 @@ class Sizer:
             self._stored[precision] += nbytes
         return term.record_bytes - previous.record_bytes
 
-    def _update_value(self, name: str) -> None:
+    def _value_term(self, name: str) -> _Term:
         info = self.inventory.producers.get(name)
         producer = None if info is None else self.rewriter.planned(info, self._plan)
         readers = self._readers(name)
@@ -157,7 +176,7 @@ class Sizer:
         if value is not None and not self.rewriter.exists(name, readers, producer):
             record_bytes -= value.record_bytes
         stored = tuple((Precision.INT8, spec.nbytes) for spec in tensors)
-        self._tensor_total += self._replace(self._value_terms, name, _Term(record_bytes, stored))
+        return _Term(record_bytes, stored)
 
     def _readers(self, name: str) -> tuple[NodeRewrite, ...]:
         by_key = self.inventory.by_key

@@ -8,6 +8,7 @@ are those of onnx.proto.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 ITEM_BYTES = {
     "FLOAT": 4, "FLOAT16": 2, "BFLOAT16": 2, "DOUBLE": 8, "INT8": 1, "UINT8": 1, "BOOL": 1, "INT16": 2,
@@ -29,6 +30,7 @@ def message_bytes(length: int) -> int:
     return 1 + varint_bytes(length) + length
 
 
+@lru_cache(maxsize=1 << 15)
 def text_bytes(text: str) -> int:
     """Bytes of a string field."""
     return message_bytes(len(text.encode()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from heapq import heappop, heappush
 from itertools import chain
 from math import prod
 from pathlib import Path
@@ -43,7 +44,7 @@ def read_model(path: Path) -> onnx.ModelProto:
 
 
 def check_model(model: onnx.ModelProto, path: Path) -> None:
-    """Refuse what can be parsed but is no model that can be worked on.
+    """Refuse what can be parsed but is no model that can be worked on; put its nodes in order.
 
     Raises:
         InputError: It is not ONNX, holds unusable names, or its external data is missing or lies outside the
@@ -54,6 +55,43 @@ def check_model(model: onnx.ModelProto, path: Path) -> None:
     _check_contents(model, path)
     for tensor in external_tensors(model):
         external_file(path, tensor)
+    _order_nodes(model.graph)
+
+
+def _order_nodes(graph: onnx.GraphProto) -> None:
+    """Bring the nodes into the order that ONNX asks for, and leave them as they are where they have it.
+
+    onnxruntime loads models in any order, and its FP16 converter writes some.
+    """
+    makers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
+    needs = [{makers[name] for name in _reads(node) if name in makers} for node in graph.node]
+    if all(max(need, default=-1) < index for index, need in enumerate(needs)):
+        return
+    readers: list[list[int]] = [[] for _ in needs]
+    for index, need in enumerate(needs):
+        for maker in need:
+            readers[maker].append(index)
+    ready = [index for index, need in enumerate(needs) if not need]
+    ordered = []
+    while ready:
+        ordered.append(heappop(ready))
+        for reader in readers[ordered[-1]]:
+            needs[reader].discard(ordered[-1])
+            if not needs[reader]:
+                heappush(ready, reader)
+    if len(ordered) == len(needs):  # less in a circle, which ONNX's checker refuses
+        copies = [onnx.NodeProto.FromString(graph.node[index].SerializeToString()) for index in ordered]
+        del graph.node[:]
+        graph.node.extend(copies)
+
+
+def _reads(node: onnx.NodeProto) -> Iterator[str]:
+    """Names that a node or its bodies read, those made inside a body among them."""
+    yield from node.input
+    for body in _bodies([node]):
+        yield from (value.name for value in body.output)
+        for inner in body.node:
+            yield from inner.input
 
 
 def subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:

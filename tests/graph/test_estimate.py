@@ -149,6 +149,12 @@ def nameless(model: onnx.ModelProto, folder: Path) -> Path:
     return write(model, folder / "model.onnx")
 
 
+def unordered(model: onnx.ModelProto, folder: Path) -> Path:
+    """Nodes back to front, which onnxruntime loads all the same."""
+    model.graph.node.reverse()
+    return write(model, folder / "model.onnx")
+
+
 def without_microsoft(model: onnx.ModelProto, folder: Path) -> Path:
     """Only the standard domain is imported, by its long name."""
     del model.opset_import[1:]
@@ -174,7 +180,8 @@ def weights_as_outputs(model: onnx.ModelProto, folder: Path) -> Path:
 
 
 KINDS = [
-    external, annotated, old_style, typed_data, untyped, nameless, without_microsoft, built_before, weights_as_outputs,
+    external, annotated, old_style, typed_data, untyped, nameless, unordered, without_microsoft, built_before,
+    weights_as_outputs,
 ]  # fmt: skip
 
 

@@ -220,6 +220,50 @@ def test_external_data_of_nodes_and_bodies_is_not_opened(tmp_path: Path) -> None
     refuse(write(model, tmp_path / "sparse.onnx"), "keeps data of a node or a subgraph in another file")
 
 
+# Order
+
+
+def in_file_order(model: onnx.ModelProto, order: list[int]) -> onnx.ModelProto:
+    """The model with its nodes written in another order."""
+    nodes = [onnx.NodeProto.FromString(model.graph.node[index].SerializeToString()) for index in order]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nodes_are_put_in_an_order_in_which_they_can_run(seed: int, tmp_path: Path) -> None:
+    # As onnxruntime's FP16 converter writes them: it appends its casts.
+    model = toy_kokoro()
+    order = [int(index) for index in np.random.default_rng(seed).permutation(len(model.graph.node))]
+    path = write(in_file_order(model, order), tmp_path / "shuffled.onnx")
+    found = read_model(path)
+    onnx.checker.check_model(found)
+    assert sorted(n.SerializeToString() for n in found.graph.node) == sorted(
+        n.SerializeToString() for n in model.graph.node
+    )
+    assert [node.key for node in read_inventory(path).main_nodes] == [node.name for node in found.graph.node]
+
+
+def test_nodes_that_are_in_order_stay_as_they_are(toy_model: Path) -> None:
+    assert [n.name for n in read_model(toy_model).graph.node] == [n.name for n in toy_kokoro().graph.node]
+
+
+def test_what_a_body_reads_comes_before_its_node(tmp_path: Path) -> None:
+    model = toy_kokoro()
+    index = next(i for i, node in enumerate(model.graph.node) if node.op_type == "If")
+    others = [i for i in range(len(model.graph.node)) if i != index]
+    names = [n.name for n in read_model(write(in_file_order(model, [index, *others]), tmp_path / "m.onnx")).graph.node]
+    assert names.index("/decoder/LeakyRelu") < names.index("/decoder/If")
+
+
+def test_nodes_in_a_circle_are_left_to_the_checker(tmp_path: Path) -> None:
+    model = toy_kokoro()
+    model.graph.node[1].input[0] = "/encoder/style/Add_output_0"
+    names = [node.name for node in model.graph.node]
+    assert [n.name for n in read_model(write(model, tmp_path / "circle.onnx")).graph.node] == names
+
+
 # Hostile contents
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.widgets import Button, Label
 
@@ -18,6 +19,10 @@ class ConfirmScreen(Dialog[str]):
     """
 
     TITLE_TEXT = "Sure?"
+    BINDINGS = [
+        Binding("left", "app.focus_previous", "Previous", id="confirm.previous", show=False),
+        Binding("right", "app.focus_next", "Next", id="confirm.next", show=False),
+    ]
 
     def __init__(self, question: str, answers: dict[str, str]) -> None:
         super().__init__()

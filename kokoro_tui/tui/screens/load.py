@@ -16,6 +16,8 @@ from kokoro_tui.tui.screens.path_dialog import PathSuggester
 
 PRESET = "preset:"
 SUFFIXES = (".toml", ".csv")
+_RECIPE_TABLES = (b"[[rules]]", b"[thresholds]")
+_LOOKED_AT_BYTES = 8192
 
 
 class LoadScreen(Dialog[str]):
@@ -87,6 +89,15 @@ class LoadScreen(Dialog[str]):
 
 def _files(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file())
+        return sorted(path for path in folder.iterdir() if path.is_file() and _is_of_use(path))
     except OSError:
         return []
+
+
+def _is_of_use(path: Path) -> bool:
+    """Whether a file may be a trial table or a recipe; other TOML files lie about everywhere."""
+    if path.suffix != ".toml":
+        return path.suffix in SUFFIXES
+    with path.open("rb") as handle:
+        start = handle.read(_LOOKED_AT_BYTES)
+    return any(table in start for table in _RECIPE_TABLES)

@@ -11,7 +11,7 @@ from textual import on, work
 from kokoro_tui.errors import Cancelled, KokoroTuiError
 from kokoro_tui.tui import files
 from kokoro_tui.tui.audition import Auditioner, AuditionResult, Speech
-from kokoro_tui.tui.formats import mib
+from kokoro_tui.tui.formats import distance, mib
 from kokoro_tui.tui.messages import AuditionEnded, PlayerFailed, Progressed
 from kokoro_tui.tui.screens.speech import SpeechScreen
 from kokoro_tui.tui.screens.trialling import TriallingScreen
@@ -120,7 +120,8 @@ class PlayingScreen(TriallingScreen):
             self._silence_told = True
             self.say(bar.silence, warning=True)
         else:
-            self.say(f"built, {mib(result.final_bytes)} MiB, mel {found.mel_distance:.3f}; p plays, tab switches A/B")
+            how = "both WAVs are written" if bar.silence else "p plays, tab switches A/B"
+            self.say(f"built, {mib(result.final_bytes)} MiB, mel {distance(found.mel_distance)}; {how}")
 
     # Playing
 
@@ -132,6 +133,9 @@ class PlayingScreen(TriallingScreen):
     def action_play(self) -> None:
         """Play, or stop."""
         if self._player is None or not self.can_play:
+            return
+        if self.player_bar.silence:
+            self.say(self.player_bar.silence, warning=True)
             return
         state = self._player.state()
         if state.playing:
@@ -165,7 +169,6 @@ class PlayingScreen(TriallingScreen):
 
     @on(PlayerFailed)
     def _player_failed(self, event: PlayerFailed) -> None:
-        self.player_bar.silence = f"{event.error.message}; {event.error.hint}"
         self._show_played()
         self.report("playing", event.error)
         self.app.refresh(repaint=True)

@@ -19,6 +19,8 @@ class KeyBar(Widget):
 
     COMPONENT_CLASSES = {"key-bar--key", "key-bar--label", "key-bar--off"}
 
+    _shown: tuple[list[Text], list[Text]] = ([], [])
+
     def on_mount(self) -> None:
         """Follow the focus and whatever else changes what can be done."""
         self.screen.bindings_updated_signal.subscribe(self, self._changed)
@@ -35,7 +37,10 @@ class KeyBar(Widget):
 
     def render(self) -> Text:
         """Keys from the left as far as they fit, and the way to all others at the right."""
-        hints, always = self._hints()
+        if self.app.screen is self.screen:
+            # Behind a dialog the actions of this screen cannot be asked whether they are possible.
+            self._shown = self._hints()
+        hints, always = self._shown
         right = Text("  ").join(always)
         room = self.content_size.width - cell_len(right.plain) - 2
         line = Text(no_wrap=True)

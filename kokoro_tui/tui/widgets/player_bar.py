@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from kokoro_tui.tui.audition import AuditionResult
 from kokoro_tui.tui.bindings import PLAYER_BINDINGS
-from kokoro_tui.tui.formats import count, duration, mib, short_path
+from kokoro_tui.tui.formats import count, distance, duration, mib, short_path
 
 if TYPE_CHECKING:
     from kokoro_tui.audio.player import PlayerState
@@ -155,32 +155,29 @@ class PlayerBar(Widget, can_focus=True):
         return text.append(" stops it", self._style("dim"))
 
     def _render_result(self, result: AuditionResult) -> Text:
-        text = Text()
+        lines = [
+            *([self._position_line(self.played)] if self.played is not None and not self.silence else []),
+            Text(self._figures(result)),
+            *(Text(line, self._style("dim")) for line in _paths(result)),
+        ]
         found = result.measurement
-        if found is not None and self.played is not None:
-            text.append_text(self._position_line(self.played))
-            text.append("\n")
-        saved = f"{mib(result.original_bytes)} \u2192 {mib(result.final_bytes)} MiB"
-        text.append(saved)
         if found is not None:
-            text.append(f"  mel {found.mel_distance:.3f}")
-            text.append(f"  noise {found.added_noise_db:+.1f} dB")
+            factors = f"real-time factor A {found.reference_factor:.2f}  B {found.candidate_factor:.2f}"
+            lines.append(Text(f"{factors}  voice {result.voice}", self._style("dim")))
+        stale = "the plan has changed since; b builds it again" if self.stale else ""
+        unpaired = "the noise could not be paired: 0.13 to 0.18 of the distance is noise"
+        warnings = (stale, unpaired if found is not None and not found.paired else "", self.silence, *result.notes)
+        lines += [Text(line, self._style("warning")) for line in warnings if line]
+        return Text("\n").join(lines)
+
+    def _figures(self, result: AuditionResult) -> str:
+        figures = [f"{mib(result.original_bytes)} \u2192 {mib(result.final_bytes)} MiB"]
+        found = result.measurement
+        if found is not None:
+            figures += [f"mel {distance(found.mel_distance)}", f"noise {found.added_noise_db:+.1f} dB"]
             if found.frames_moved is not None:
-                text.append(f"  {count(found.frames_moved, 'frame')} moved")
-            text.append("\n")
-            text.append(
-                f"real-time factor A {found.reference_factor:.2f}  B {found.candidate_factor:.2f}", self._style("dim")
-            )
-            text.append(f"  voice {result.voice}", self._style("dim"))
-        if self.stale:
-            text.append("\nthe plan has changed since; b builds it again", self._style("warning"))
-        if result.original_wav is not None and result.candidate_wav is not None:
-            text.append(f"\nA\u00a0{short_path(result.original_wav)}", self._style("dim"))
-            text.append(f"\nB\u00a0{short_path(result.candidate_wav)}", self._style("dim"))
-        for line in (self.silence, *result.notes):
-            if line:
-                text.append(f"\n{line}", self._style("warning"))
-        return text
+                figures.append(f"{count(found.frames_moved, 'frame')} moved")
+        return "  ".join(figures)
 
     def _position_line(self, played: PlayerState) -> Text:
         start, cells = self._line_span()
@@ -205,3 +202,9 @@ class PlayerBar(Widget, can_focus=True):
 
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(f"player-bar--{name}", partial=True)
+
+
+def _paths(result: AuditionResult) -> list[str]:
+    """Where both renderings lie; the no-break space keeps a path that is too long on the line of its letter."""
+    paths = {"A": result.original_wav, "B": result.candidate_wav}
+    return [f"{letter}\u00a0{short_path(path)}" for letter, path in paths.items() if path is not None]

@@ -9,7 +9,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from kokoro_tui.core.precision import Precision
-from kokoro_tui.tui.formats import ALMOST, mib, saved_percent
+from kokoro_tui.tui.formats import ALMOST, distance, mib, saved_percent
 from kokoro_tui.tui.state import WorkState
 
 _PREFIX = "size-bar--"
@@ -50,9 +50,9 @@ class SizeBar(Widget):
         line.append(f"  {saved_percent(estimate.saved)}", self._style("strong"))
         line.append(f"  of {mib(estimate.original_bytes)}", self._style("dim"))
         if work.measured is not None:
-            line.append(f"   mel {work.measured.mel_distance:.3f} measured", self._style("measured"))
+            line.append(f"   mel {distance(work.measured.mel_distance)} measured", self._style("measured"))
         elif work.predicted is not None:
-            line.append(f"   mel {ALMOST} {work.predicted.mel_distance:.3f} predicted", self._style("predicted"))
+            line.append(f"   mel {ALMOST} {distance(work.predicted.mel_distance)} predicted", self._style("predicted"))
             if work.predicted.untried:
                 line.append(f" +{work.predicted.untried} untried", self._style("dim"))
         return line

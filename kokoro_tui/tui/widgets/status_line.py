@@ -7,6 +7,8 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
+_LEAST_GAP = 2
+
 
 class StatusLine(Widget):
     """Shows a message until the next one, and a summary of the table."""
@@ -26,15 +28,13 @@ class StatusLine(Widget):
         self.message = message
 
     def render(self) -> Text:
-        """The line."""
+        """The line; a message that needs the room goes before the summary."""
         width = self.content_size.width
         style = self.get_component_rich_style("status-line--warning", partial=True) if self.warning else ""
-        line = Text(self.message, style=style, no_wrap=True)
-        dim = self.get_component_rich_style("status-line--dim", partial=True)
-        room = width - cell_len(self.summary) - 2
-        line.truncate(max(room, 0) if cell_len(self.message) < width else width, overflow="ellipsis")
-        gap = width - cell_len(line.plain) - cell_len(self.summary)
-        if gap >= 2 or not self.message:
-            line.append(" " * gap)
-            line.append(self.summary, dim)
+        line = Text(no_wrap=True).append(self.message, style)
+        gap = width - cell_len(self.message) - cell_len(self.summary)
+        if gap >= _LEAST_GAP or not self.message:
+            line.append(" " * max(gap, 0))
+            line.append(self.summary, self.get_component_rich_style("status-line--dim", partial=True))
+        line.truncate(width, overflow="ellipsis")
         return line
