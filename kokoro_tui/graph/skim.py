@@ -168,7 +168,7 @@ def _light_tensor(file: _Windowed, tensor: _Field) -> tuple[bytes, int]:
             raw_bytes = field.end - field.content
         else:
             kept.append(field)
-    if raw_bytes <= LARGE_BYTES // 2:
+    if raw_bytes <= LARGE_BYTES:
         return b"", 0
     return b"".join(file.slice(field.start, field.end) for field in kept), raw_bytes
 

@@ -21,7 +21,7 @@ import resource
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from io import BytesIO
+from concurrent.futures import wait
 from pathlib import Path
 from statistics import fmean
 from time import perf_counter
@@ -38,7 +38,6 @@ from kokoro_tui.engine.signature import Signature
 from kokoro_tui.graph.apply_plan import rewrite_model
 from kokoro_tui.graph.harness import PINNED_DURATIONS, expose_durations, expose_noise, read_harness
 from kokoro_tui.graph.read_inventory import inventory_of
-from kokoro_tui.graph.write import write_model
 from kokoro_tui.jobs.child import run_in_child
 from kokoro_tui.speech.utterance import DEFAULT_TEXT, Utterance, prepare
 from kokoro_tui.trials.context import prepare_context
@@ -112,6 +111,10 @@ def measure_ours(
         started = perf_counter()
         context = run_in_child(prepare_context, inventory.path, signature, [clip], folder)
         preparation = perf_counter() - started
+        started = perf_counter()
+        # Workers open their sessions with their first trial; that is counted once, not extrapolated.
+        wait([pool.submit(context, chosen.trials[-1].spec) for _ in range(2 * workers)])
+        preparation += perf_counter() - started
         run = TrialRun(inventory, context, Schedule(chosen.trials, (), 0), pool, lambda rows: None, TrialControl())
         started = perf_counter()
         events = list(run.events())
@@ -152,9 +155,12 @@ def one_trial(
 def rewrite_one(model: onnx.ModelProto, source: Path, key: str, kind: TrialKind) -> bytes:
     """Rewrite the one node and serialize."""
     plan = PrecisionPlan().with_precision([key], kind.precision)
-    buffer = BytesIO()
-    write_model(buffer, *rewrite_model(model, inventory_of(model, source, 0), plan))
-    return buffer.getvalue()
+    changed, tensors = rewrite_model(model, inventory_of(model, source, 0), plan)
+    for tensor in tensors:
+        if not isinstance(tensor, onnx.TensorProto):
+            tensor = onnx.numpy_helper.from_array(tensor[1], tensor[0].name)
+        changed.graph.initializer.append(tensor)
+    return bytes(changed.SerializeToString())
 
 
 def ancestors_way(model: onnx.ModelProto, source: Path, key: str, kind: TrialKind) -> bytes | None:
@@ -168,9 +174,7 @@ def ancestors_way(model: onnx.ModelProto, source: Path, key: str, kind: TrialKin
         from onnxruntime.transformers.float16 import convert_float_to_float16
 
         blocked = [node.name for node in model.graph.node if node.name != key]
-        changed = convert_float_to_float16(
-            model, keep_io_types=True, disable_shape_infer=True, op_block_list=[], node_block_list=blocked
-        )
+        changed = convert_float_to_float16(model, keep_io_types=True, op_block_list=[], node_block_list=blocked)
         changed.SerializeToString()
         return None
     from onnxruntime.quantization import QuantizationMode, QuantType

@@ -59,6 +59,15 @@ def test_a_pattern_that_takes_too_long_is_stopped(pattern: str) -> None:
     assert monotonic() - started < 0.8
 
 
+def test_what_the_first_names_took_is_missing_for_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 0.4])  # at the start, and before the only name
+    monkeypatch.setattr("kokoro_tui.core.selection.monotonic", lambda: next(clock))
+    started = monotonic()
+    with pytest.raises(SelectionError, match="takes too long"):
+        Matcher.compile("(a|aa)+$").select(["a" * 200 + "!"])
+    assert monotonic() - started < 0.35
+
+
 def test_the_time_is_for_all_names_together() -> None:
     # A tenth of a second each: no single name exceeds the limit, a hundred of them would take ten seconds.
     names = ("a" * 25 + "!" for _ in range(10_000))

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 from textual.pilot import Pilot
 
 from kokoro_tui.audio.player import PlayerState
 from kokoro_tui.audio.waveform import FloatArray
 from kokoro_tui.tui.app import KokoroTuiApp
 from kokoro_tui.tui.screens.main import MainScreen
+from tests.models import ToyGraph, write
 
 KEYS = {"_": "underscore", ".": "full_stop", "/": "slash", " ": "space", "(": "left_parenthesis", "+": "plus"}
 KEYS |= {")": "right_parenthesis", "[": "left_square_bracket", "*": "asterisk", "$": "dollar_sign", "-": "minus"}
@@ -94,6 +96,16 @@ def open_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
             yield driver
 
     return opened
+
+
+def named_model(path: Path, *names: str) -> Path:
+    """A chain of MatMul nodes, each with a weight of its own."""
+    graph = ToyGraph()
+    value = "x"
+    for index, name in enumerate(names):
+        value = graph.add("MatMul", name, value, graph.weight(f"weight {index}", 32, 32))
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 32]) for name in ("x", value)]
+    return write(graph.model(ends[:1], ends[1:]), path)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from kokoro_tui.store.atomic import remove_stale_partials
 from kokoro_tui.store.paths import log_path, make_folder
 from kokoro_tui.tui.formats import mib, printable, saved_percent
 from kokoro_tui.tui.screens.modal import Dialog
-from kokoro_tui.tui.screens.path_dialog import PathSuggester
+from kokoro_tui.tui.screens.path_dialog import PathSuggester, typed_path
 
 if TYPE_CHECKING:
     from kokoro_tui.core.plan import PrecisionPlan
@@ -119,8 +119,7 @@ class ExportScreen(Dialog[Exported]):
         text = self.query_one(Input).value.strip()
         if self._cancel is not None or not text:
             return
-        path = Path(text).expanduser()
-        path = path if path.suffix else path.with_name(path.name + SUFFIX)
+        path = typed_path(text, SUFFIX)
         problem = self._problem(path)
         if problem:
             self._note(problem, wrong=True)

@@ -51,6 +51,7 @@ class MainScreen(PlayingScreen):
     """One model, its node table, and everything that is done to it."""
 
     BINDINGS = [*SCREEN_BINDINGS]
+    AUTO_FOCUS = "#nodes"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (112, "-wide"), (170, "-very-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-middle"), (32, "-tall")]
 

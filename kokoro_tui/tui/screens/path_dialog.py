@@ -13,6 +13,13 @@ from textual.widgets import Input, Label
 from kokoro_tui.tui.screens.modal import Dialog
 
 
+def typed_path(text: str, suffix: str) -> Path:
+    """The path that was typed, with ``suffix`` where a file without any is named."""
+    path = Path(text).expanduser()
+    is_bare = not path.suffix and path.name and not path.is_dir()
+    return path.with_name(path.name + suffix) if is_bare else path
+
+
 class PathSuggester(Suggester):
     """Completes a path from what lies in its folder.
 
@@ -82,9 +89,7 @@ class SavePathScreen(Dialog[Path]):
         text = self.query_one(Input).value.strip()
         if not text:
             return
-        path = Path(text).expanduser()
-        if not path.suffix:
-            path = path.with_name(path.name + self._suffix)
+        path = typed_path(text, self._suffix)
         problem = (
             "is a folder" if path.is_dir() else "" if path.parent.is_dir() else "lies in a folder that does not exist"
         )

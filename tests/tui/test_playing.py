@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kokoro_tui.core.plan import PrecisionPlan
+from kokoro_tui.core.precision import Precision
+from kokoro_tui.errors import WorkError
+from kokoro_tui.jobs import tasks
+from kokoro_tui.jobs.child import Progress
+from kokoro_tui.store.settings import load_settings
+from kokoro_tui.tui.audition import Auditioner, AuditionResult, Speech
+from kokoro_tui.tui.formats import short_path
+from kokoro_tui.tui.messages import PlayerFailed
+from kokoro_tui.tui.widgets.player_bar import PlayerBar
+from kokoro_tui.workbench import Workbench
+from tests.tui.conftest import FakePlayer, Open, Opened, named_model
+
+STYLE = "/encoder/style/Gemm"
+
+
+async def build(opened: Opened) -> AuditionResult:
+    """Press b and wait for the build."""
+    opened.place_cursor(STYLE)
+    await opened.press("w", "b")
+    assert opened.main.player_bar.building is not None
+    await opened.until(lambda: opened.main.player_bar.building is None)
+    result = opened.main.player_bar.result
+    assert result is not None, opened.toasts
+    return result
+
+
+async def test_a_build_is_measured_written_and_can_be_heard(
+    open_app: Open, toy_model: Path, voice: str, player: FakePlayer
+) -> None:
+    async with open_app(toy_model, text="hello there", voice=voice) as opened:
+        result = await build(opened)
+        assert result.final_bytes == opened.main.state.estimate.estimated_bytes
+        assert result.original_wav is not None and result.original_wav.stat().st_size > 1000
+        assert result.candidate_wav is not None and result.candidate_wav.stat().st_size > 1000
+        assert len(player.loaded) == 2
+        assert "measured" in opened.app.query_one("#size-bar").text  # type: ignore[attr-defined]
+        text = opened.screen_text
+        assert "mel" in text and "moved" in text and "real-time factor" in text
+        assert list(result.original_wav.parent.parent.glob(".*")) == [], "the built model is not kept"
+
+        await opened.press("p")
+        assert player.now.playing
+        assert isinstance(opened.main.focused, PlayerBar)
+        await opened.press("tab")
+        assert (player.now.which, player.now.playing) == (1, True)
+        await opened.press("right")
+        assert player.now.position_seconds == 1.0
+        await opened.press("p")
+        assert not player.now.playing
+        player.now = replace(player.now, position_seconds=player.now.duration_seconds)
+        await opened.press("p")
+        assert player.now.position_seconds == 0.0, "at the end playing starts over"
+        await opened.press("shift+tab")
+        assert opened.main.focused is opened.main.table
+    assert player.closed
+
+
+async def test_the_mouse_switches_and_seeks(open_app: Open, toy_model: Path, voice: str, player: FakePlayer) -> None:
+    async with open_app(toy_model, text="hello there", voice=voice) as opened:
+        await build(opened)
+        await opened.pilot.click("#player", offset=(5, 1))
+        assert player.now.which == 1
+        await opened.pilot.click("#player", offset=(20, 1))
+        assert 0 < player.now.position_seconds < player.now.duration_seconds
+
+
+async def test_a_change_makes_the_build_out_of_date(
+    open_app: Open, toy_model: Path, voice: str, player: FakePlayer
+) -> None:
+    async with open_app(toy_model, text="hello there", voice=voice) as opened:
+        await build(opened)
+        await opened.press("f")
+        assert "the plan has changed since" in opened.screen_text
+        assert "measured" not in opened.app.query_one("#size-bar").text  # type: ignore[attr-defined]
+        await opened.press("u")
+        assert "the plan has changed since" not in opened.screen_text
+        assert "measured" in opened.app.query_one("#size-bar").text  # type: ignore[attr-defined]
+
+
+async def test_without_a_device_it_is_said_once_and_the_paths_are_shown(
+    open_app: Open, toy_model: Path, voice: str, player: FakePlayer
+) -> None:
+    player.silence_reason = "no sound: PortAudio is missing; install it"
+    async with open_app(toy_model, size=(200, 60), text="hello there", voice=voice) as opened:
+        result = await build(opened)
+        assert opened.toasts == [player.silence_reason]
+        shown = opened.main.player_bar.render().plain
+        assert result.original_wav is not None and short_path(result.original_wav) in shown
+        assert result.candidate_wav is not None and short_path(result.candidate_wav) in shown
+        assert player.silence_reason in shown
+        await opened.press("f", "b")
+        await opened.until(lambda: opened.main.player_bar.building is None)
+        assert len(opened.toasts) == 1
+
+
+def _never_ends(*arguments: Any, progress: Progress) -> None:
+    progress("rewrite", 0.25)
+    threading.Event().wait()
+
+
+async def test_a_build_can_be_stopped(
+    open_app: Open, toy_model: Path, voice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "audition_text", _never_ends)
+    async with open_app(toy_model, text="hello", voice=voice) as opened:
+        await opened.press("f", "b")
+        await opened.until(lambda: "rewrite" in opened.screen_text)
+        await opened.press("b")
+        assert opened.status == "a build is running; esc stops it"
+        await opened.press("escape")
+        await opened.until(lambda: opened.main.player_bar.building is None)
+        assert opened.status == "build stopped"
+        assert opened.main.player_bar.result is None
+
+
+async def test_leaving_ends_a_build(
+    open_app: Open, toy_model: Path, voice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "audition_text", _never_ends)
+    async with open_app(toy_model, text="hello", voice=voice) as opened:
+        await opened.press("b")
+        await opened.until(lambda: "rewrite" in opened.screen_text)
+        await opened.pilot.press("q")
+        await opened.until(lambda: not opened.app.is_running)
+
+
+async def test_a_voice_that_does_not_exist_is_an_error_that_loses_nothing(open_app: Open, toy_model: Path) -> None:
+    async with open_app(toy_model, text="hello", voice="nobody_at_all") as opened:
+        opened.place_cursor(STYLE)
+        await opened.press("w", "b")
+        await opened.until(lambda: opened.toasts)
+        assert "nobody_at_all" in opened.toasts[0]
+        assert opened.main.state.plan.precision_of(STYLE) is Precision.W8
+        assert opened.main.player_bar.result is None
+
+
+async def test_a_model_that_does_not_speak_is_built_without_audio(open_app: Open, tmp_path: Path) -> None:
+    path = named_model(tmp_path / "plain.onnx", "one", "two")
+    async with open_app(path) as opened:
+        await opened.press("w", "b")
+        await opened.until(lambda: opened.main.player_bar.result is not None)
+        assert "does not have Kokoro's inputs" in opened.status
+        assert not opened.main.can_play
+        await opened.press("p")
+
+
+async def test_a_device_that_fails_is_a_message(
+    open_app: Open, toy_model: Path, voice: str, player: FakePlayer
+) -> None:
+    async with open_app(toy_model, text="hello there", voice=voice) as opened:
+        await build(opened)
+        opened.main.post_message(PlayerFailed(WorkError("the audio device went away", "play again")))
+        await opened.pilot.pause()
+        assert opened.toasts == ["the audio device went away\nplay again"]
+        await opened.press("p")
+        assert player.now.playing
+
+
+async def test_text_and_voice_are_kept_for_the_next_session(open_app: Open, toy_model: Path) -> None:
+    async with open_app(toy_model) as opened:
+        await opened.press("d")
+        opened.app.screen.query_one("#speech-text").value = "another sentence"  # type: ignore[attr-defined]
+        opened.app.screen.query_one("#speech-voice").value = "am_adam"  # type: ignore[attr-defined]
+        await opened.press("enter")
+        assert opened.main.speech == Speech("another sentence", "am_adam")
+        await opened.until(lambda: load_settings()[0].text == "another sentence")
+    async with open_app(toy_model) as opened:
+        assert opened.main.speech == Speech("another sentence", "am_adam")
+
+
+def test_the_original_is_rendered_once_for_each_text(toy_model: Path, voice: str) -> None:
+    auditioner = Auditioner(Workbench.open(toy_model))
+    bench = Workbench.open(toy_model)
+    stages: list[list[str]] = []
+    plan = bench.set_precision(PrecisionPlan(), [STYLE], Precision.W8).plan
+    for text in ("hello", "hello", "goodbye"):
+        seen: list[str] = []
+        auditioner.run(plan, Speech(text, voice), lambda stage, share, seen=seen: seen.append(stage), threading.Event())  # type: ignore[misc]
+        stages.append(seen)
+    assert ["render original" in seen for seen in stages] == [True, False, True]
