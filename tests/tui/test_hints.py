@@ -38,6 +38,7 @@ async def test_the_footer_is_true_for_what_has_the_focus(
         assert "Keep filter" in footer(opened)
         assert "f FP16" not in footer(opened)
         assert "b Build" not in footer(opened), "letters are typed into the filter"
+        assert "/ Filter" not in footer(opened)
         await opened.press("escape", "v")
         assert "esc Clear marks" in footer(opened)
         await opened.press("escape", "b")

@@ -188,3 +188,18 @@ def test_the_original_is_rendered_once_for_each_text(toy_model: Path, voice: str
         auditioner.run(plan, Speech(text, voice), lambda stage, share, seen=seen: seen.append(stage), threading.Event())  # type: ignore[misc]
         stages.append(seen)
     assert ["render original" in seen for seen in stages] == [True, False, True]
+
+
+async def test_a_fault_in_a_build_is_a_message_and_another_build_can_start(
+    open_app: Open, toy_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: Any, **options: Any) -> AuditionResult:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(Auditioner, "run", broken)
+    async with open_app(toy_model) as opened:
+        for attempt in (1, 2):
+            await opened.press("b")
+            await opened.until(lambda attempt=attempt: len(opened.toasts) == attempt)  # type: ignore[misc]
+            assert "RuntimeError: boom" in opened.toasts[-1]
+            assert opened.main.player_bar.building is None

@@ -19,11 +19,19 @@ from kokoro_tui.tui import files
 from kokoro_tui.tui.audition import Speech
 from kokoro_tui.tui.bindings import PLAYER_BINDINGS, SCREEN_BINDINGS, TABLE_BINDINGS
 from kokoro_tui.tui.formats import mib
-from kokoro_tui.tui.messages import ModelOpened, Progressed, RecipeLoaded, StartFailed, TrialsLoaded
+from kokoro_tui.tui.messages import (
+    AuditionEnded,
+    ModelOpened,
+    Progressed,
+    RecipeLoaded,
+    StartFailed,
+    TrialsEnded,
+    TrialsLoaded,
+)
 from kokoro_tui.tui.rows import View
 from kokoro_tui.tui.screens.help import HelpScreen, Section
 from kokoro_tui.tui.screens.playing import PlayingScreen
-from kokoro_tui.tui.widgets.filter_bar import FilterBar
+from kokoro_tui.tui.widgets.filter_bar import FilterBar, FilterInput
 from kokoro_tui.tui.widgets.key_bar import KeyBar
 from kokoro_tui.tui.widgets.loading_panel import LoadingPanel
 from kokoro_tui.tui.widgets.node_detail import NodeDetail
@@ -184,6 +192,8 @@ class MainScreen(PlayingScreen):
             return self._cancel_build is not None
         if action == "clear_marks":
             return bool(self.marked)
+        if action == "filter":
+            return not isinstance(self.focused, FilterInput)
         if action == "clear_filter":
             return bool(self.view.pattern)
         if action == "undo":
@@ -243,5 +253,9 @@ class MainScreen(PlayingScreen):
         problem = WorkError(f"unexpected failure: {type(error).__name__}: {error}", "this is a mistake in kokoro-tui")
         if self.work is None:
             self.host.fail(problem)
+        elif event.worker.group == "audition":
+            self.post_message(AuditionEnded(None, problem))
+        elif event.worker.group == "trials":
+            self.post_message(TrialsEnded(problem))
         else:
             self.report("a background job", problem)

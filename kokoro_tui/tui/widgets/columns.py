@@ -47,6 +47,8 @@ _GIVEN_UP = (OP, "parameters", "size", "w8", "fp16", "int8")
 """Columns that a very narrow table has no cells for, in the order in which they go."""
 _GOOD_NAME = 44
 """Cells of a name that most names of Kokoro can be told apart by."""
+_GOOD_OP = 13
+"""Cells of ``ConvTranspose``."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class Layout:
 def layout_for(specs: Sequence[ColumnSpec], available: int, needs: Mapping[str, int]) -> Layout:
     """Share ``available`` cells out.
 
-    Names get what they need to be told apart, then operators, then wider gaps, then long labels, then names again.
+    Names and operators get what they need to be told apart, then come wider gaps, long labels, and the rest of the
+    names and operators.
 
     Args:
         specs: The columns.
@@ -95,7 +98,7 @@ def layout_for(specs: Sequence[ColumnSpec], available: int, needs: Mapping[str, 
         spare -= more
 
     grow(NAME, min(needs[NAME], _GOOD_NAME))
-    grow(OP, needs[OP])
+    grow(OP, min(needs[OP], _GOOD_OP))
     gap = 2 if spare >= len(specs) else 1
     spare -= (gap - 1) * len(specs)
     wider = {spec.key: spec.most for spec in specs if spec.key not in (NAME, OP)}
@@ -104,6 +107,7 @@ def layout_for(specs: Sequence[ColumnSpec], available: int, needs: Mapping[str, 
         for key, most in wider.items():
             grow(key, most)
     grow(NAME, needs[NAME])
+    grow(OP, needs[OP])
     return Layout(widths, gap, long_labels)
 
 

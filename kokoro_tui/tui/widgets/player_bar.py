@@ -205,6 +205,5 @@ class PlayerBar(Widget, can_focus=True):
 
 
 def _paths(result: AuditionResult) -> list[str]:
-    """Where both renderings lie; the no-break space keeps a path that is too long on the line of its letter."""
-    paths = {"A": result.original_wav, "B": result.candidate_wav}
-    return [f"{letter}\u00a0{short_path(path)}" for letter, path in paths.items() if path is not None]
+    """Where both renderings lie; their file names say which is which."""
+    return [short_path(path) for path in (result.original_wav, result.candidate_wav) if path is not None]

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from kokoro_tui.store.trial_table import read_trials
+from kokoro_tui.tui.screens.confirm import ConfirmScreen
+from tests.tui.conftest import Open, Opened
+
+STYLE, POST = "/encoder/style/Gemm", "/decoder/generator/conv_post/Conv"
+
+
+async def run_trials(opened: Opened, *keys: str) -> None:
+    """Press t, answer, and wait until the run has ended."""
+    await opened.press("t")
+    assert isinstance(opened.app.screen, ConfirmScreen)
+    await opened.press(*keys, "enter")
+    await opened.until(lambda: opened.main.trial_panel.running is None)
+
+
+async def test_trials_of_the_marked_rows_fill_their_cells(open_app: Open, toy_model: Path, voice: str) -> None:
+    async with open_app(toy_model, text="hello there", voice=voice) as opened:
+        opened.place_cursor(POST)
+        await opened.press("v")
+        await run_trials(opened)
+        await opened.until(lambda: opened.main.bench.trials is not None and "loaded" in opened.status)
+        assert float(opened.main.table.get_cell(POST, "int8").plain) > 0
+        assert opened.main.table.get_cell(STYLE, "int8").plain == "–"
+        names = {name for name, _ in read_trials(Path("quantization-trials.csv")).table.rows}
+        assert names == {POST}
+
+
+async def test_the_prediction_follows_the_trials(open_app: Open, toy_model: Path, voice: str) -> None:
+    async with open_app(toy_model, text="hello there", voice=voice) as opened:
+        opened.place_cursor(POST)
+        await opened.press("i", "v")
+        await run_trials(opened)
+        await opened.until(lambda: "predicted" in opened.app.query_one("#size-bar").text)  # type: ignore[attr-defined]
+
+
+async def test_not_now_runs_nothing(open_app: Open, toy_model: Path) -> None:
+    async with open_app(toy_model) as opened:
+        await opened.press("t", "escape")
+        assert opened.main.trial_panel.running is None
+        assert not Path("quantization-trials.csv").exists()
+
+
+async def test_a_voice_that_does_not_exist_ends_the_run_with_a_message(open_app: Open, toy_model: Path) -> None:
+    async with open_app(toy_model, voice="nobody_at_all") as opened:
+        await run_trials(opened)
+        assert any("nobody_at_all" in toast for toast in opened.toasts)
