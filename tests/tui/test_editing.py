@@ -117,6 +117,7 @@ async def test_the_filter_lists_rows_while_it_is_typed(open_app: Open, toy_model
         assert opened.main.table.row_count == everything
         assert opened.main.table.current is not None
         assert opened.main.table.current.key == POST, "the cursor stays on its node"
+        assert "regex, as you type" not in opened.screen_text
 
 
 async def test_a_broken_filter_says_so_and_loses_nothing(open_app: Open, toy_model: Path) -> None:

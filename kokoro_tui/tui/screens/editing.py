@@ -120,7 +120,7 @@ class EditingScreen(WorkScreen):
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.query_one(FilterBar).set_class(True, "-open")
+        self.query_one(FilterBar).set_class(bool(event.value) or event.input.has_focus, "-open")
         self.change_view(pattern=event.value)
 
     @on(FilterInput.Left)

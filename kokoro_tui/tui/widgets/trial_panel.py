@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kokoro_tui.trials.run import TrialProgress
 
 _FULL, _EMPTY = "\u2501", "\u2500"
-_NAME_WIDTH = 27
+_LEAST_NAME = 10
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,13 @@ class TrialPanel(Widget):
         if running.noise_floor:
             text.append(f"\nnoise floor {running.noise_floor:.4f}", self._style("warning"))
         for trial in progress.running[:1]:
-            text.append(f"\n{trial.kind.value} {_short(trial.keys[0])}", self._style("dim"))
+            text.append(
+                f"\n{trial.kind.value} {self._short(trial.keys[0], 1 + len(trial.kind.value))}", self._style("dim")
+            )
         for row in running.worst:
-            text.append(f"\n{distance(row.mel_distance)} {row.kind.value:<6} ")
-            text.append(_short(row.name), self._style("dim"))
+            figure = f"{distance(row.mel_distance)} {row.kind.value:<6} "
+            text.append(f"\n{figure}")
+            text.append(self._short(row.name, len(figure)), self._style("dim"))
         return text
 
     def _bar(self, share: float) -> Text:
@@ -110,8 +113,8 @@ class TrialPanel(Widget):
         bar.append(_EMPTY * (width - full), self._style("dim"))
         return bar
 
-
-def _short(name: str) -> str:
-    """The telling end of a node name."""
-    shown = printable(name)
-    return shown if len(shown) <= _NAME_WIDTH else f"\u2026{shown[1 - _NAME_WIDTH :]}"
+    def _short(self, name: str, taken: int) -> str:
+        """The telling end of a node name, in the cells that a line has left."""
+        shown = printable(name)
+        room = max(_LEAST_NAME, self.content_size.width - taken)
+        return shown if len(shown) <= room else f"\u2026{shown[1 - room :]}"
