@@ -28,9 +28,6 @@ NOISE_FLOOR_DB = -60.0
 NOISE_PERCENTILE = 95.0
 """Percentile of the gains over all frames and bands that is reported as added noise."""
 
-DURATION_FRAME_SAMPLES = 600
-"""Samples per frame of Kokoro's predicted durations (25 ms)."""
-
 
 class LengthMismatchError(WaveformError):
     """Two waveforms of unequal length were given to a measure that needs equal ones."""

@@ -145,7 +145,7 @@ def _clips(out: Output, resolved: ResolvedPlan, speech: SpeechOptions | None) ->
 def _build(
     out: Output, resolved: ResolvedPlan, clips: tuple[Utterance, ...], target: Path
 ) -> tuple[BuildReport, Measurement | None]:
-    from kokoro_tui.jobs.tasks import audition, build  # onnx_ir: 0.5 s
+    from kokoro_tui.jobs.tasks import audition, build  # onnx: 0.2 s
 
     source, signature = resolved.bench.inventory.path, resolved.bench.signature
     if signature is None or not clips:

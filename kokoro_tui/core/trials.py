@@ -107,8 +107,11 @@ class TrialTable:
         return next((d for kind in kinds if (d := self.distance(key, kind)) is not None), None)
 
     def worst(self, number: int) -> tuple[TrialRow, ...]:
-        """The rows of the largest distances, largest first; of a group's equal rows only one."""
-        groups = {(row.group or row.name, row.kind): row for row in self.rows.values() if row.mel_distance is not None}
+        """The rows of the largest distances, largest first; of a group's equal rows only that of its first member."""
+        groups: dict[tuple[str, TrialKind], TrialRow] = {}
+        for row in self.rows.values():
+            if row.mel_distance is not None:
+                groups.setdefault((row.group or row.name, row.kind), row)
         return tuple(sorted(groups.values(), key=lambda row: -(row.mel_distance or 0.0))[:number])
 
     def knows(self, key: str) -> bool:

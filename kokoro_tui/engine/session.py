@@ -38,11 +38,6 @@ class Rendering:
     seconds: float
     """Wall time of the run."""
 
-    @property
-    def real_time_factor(self) -> float:
-        """Wall time by length of the audio; below 1 is faster than real time."""
-        return self.seconds * 24_000 / max(1, self.waveform.size)
-
 
 class SpeechModel:
     """A Kokoro model that is ready to run with paired noise.

@@ -25,7 +25,7 @@ from kokoro_tui.store.trial_meta import TrialMeta, differences, read_meta, write
 from kokoro_tui.store.trial_table import append_rows, move_aside, read_trials
 from kokoro_tui.trials.context import ALGORITHM_VERSION, TrialContext, prepare_context
 from kokoro_tui.trials.run import TrialControl, TrialEvent, TrialRun
-from kokoro_tui.trials.schedule import DEFAULT_KINDS, Schedule, schedule
+from kokoro_tui.trials.schedule import DEFAULT_KINDS, schedule
 from kokoro_tui.trials.workers import ProcessWorkers, Workers
 from kokoro_tui.workbench import Workbench
 
@@ -52,15 +52,6 @@ class TrialRequest:
     fresh: bool = False
     """Move an existing table aside."""
     seed: int = NOISE_SEED
-
-
-@dataclass(frozen=True)
-class TrialStart:
-    """What a run found out before its first trial."""
-
-    plan: Schedule
-    context: TrialContext
-    notes: tuple[str, ...]
 
 
 class TrialSession:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from kokoro_tui.errors import InputError, KokoroTuiError
 from kokoro_tui.store.atomic import remove_stale_partials
 from kokoro_tui.store.paths import bundled_model_path, log_path, make_folder, state_folder
-from kokoro_tui.tui.formats import count
 
 if TYPE_CHECKING:
     from kokoro_tui.core.plan import PrecisionPlan
@@ -157,8 +156,3 @@ def voice_names() -> tuple[str, ...]:
         return tuple(voice.name for voice in list_voices())
     except KokoroTuiError:
         return ()
-
-
-def summary_of(found: FoundTrials) -> str:
-    """What to say once trials are loaded."""
-    return f"{found.path.name}: {count(len(found.table.rows), 'trial')}"

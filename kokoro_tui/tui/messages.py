@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from kokoro_tui.audio.player import Player
     from kokoro_tui.core.plan import PrecisionPlan
     from kokoro_tui.core.trials import TrialRow, TrialTable
     from kokoro_tui.errors import KokoroTuiError
@@ -107,13 +106,6 @@ class AuditionEnded(Message):
 
 
 @dataclass
-class PlayerOpened(Message):
-    """The audio device has been looked for."""
-
-    player: Player
-
-
-@dataclass
 class PlayerFailed(Message):
     """The audio device failed while it was needed."""
 
@@ -142,8 +134,8 @@ class TrialsWent(Message):
     noise_floor: float = 0.0
 
     def can_replace(self, message: Message) -> bool:
-        """Only the newest matters, unless the older one holds rows."""
-        return isinstance(message, TrialsWent) and not message.rows
+        """Textual asks the older message whether the newer one may take its place: not where it holds rows."""
+        return isinstance(message, TrialsWent) and not self.rows
 
 
 @dataclass

@@ -35,7 +35,7 @@ def drain(bench: Workbench, wish: TrialWish, post: Callable[[Message], object]) 
         wish: What to run.
         post: Takes messages from any thread.
     """
-    # The trials bring onnx_ir and misaki, which nothing before them needs.
+    # The trials bring misaki, which nothing before them needs.
     from kokoro_tui.speech.utterance import prepare
     from kokoro_tui.trials.session import TrialRequest, TrialSession
 

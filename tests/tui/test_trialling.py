@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kokoro_tui.core.trials import TrialKind, TrialRow
 from kokoro_tui.store.trial_table import read_trials
+from kokoro_tui.tui.messages import TrialsWent
 from kokoro_tui.tui.screens.confirm import ConfirmScreen
 from tests.tui.conftest import Open, Opened
 
@@ -48,3 +50,12 @@ async def test_a_voice_that_does_not_exist_ends_the_run_with_a_message(open_app:
     async with open_app(toy_model, voice="nobody_at_all") as opened:
         await run_trials(opened)
         assert any("nobody_at_all" in toast for toast in opened.toasts)
+
+
+def test_rows_are_never_replaced_by_a_newer_message() -> None:
+    """Textual drops the older of two messages that can replace it, and with it what it carries."""
+    row = TrialRow(POST, TrialKind.CAST, mel_distance=0.1)
+    with_rows, without = TrialsWent("", 0.0, rows=(row,)), TrialsWent("cut the model", 0.5)
+    assert not with_rows.can_replace(without)
+    assert without.can_replace(with_rows)
+    assert without.can_replace(without)

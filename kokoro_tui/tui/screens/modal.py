@@ -32,8 +32,8 @@ class Dialog(ModalScreen[Answer | None], Generic[Answer]):
         yield KeyBar()
 
     def contents(self) -> ComposeResult:
-        """What the box holds."""
-        raise NotImplementedError
+        """What the box holds; every dialog says."""
+        yield from ()
 
     def action_leave(self) -> None:
         """Leave without an answer."""
