@@ -24,7 +24,7 @@ class Grain(IntEnum):
     """How finely a model is cut; coarser cuts keep fewer tensors and recompute more."""
 
     ANCHOR = 0
-    """After every costly node."""
+    """After every costly node and between modules: a piece never mixes two branches that cost something."""
     MODULE = 1
     """Between modules, such as one residual block and the next."""
     WHOLE = 2
@@ -136,11 +136,14 @@ def _last_reads(nodes: Sequence[CutNode]) -> dict[str, int]:
 
 def _wants_border(nodes: Sequence[CutNode], index: int, grain: Grain) -> bool:
     before = nodes[index - 1]
+    between_modules = _module(before.name) != _module(nodes[index].name)
     if grain is Grain.ANCHOR:
-        return before.op in ANCHOR_OPS and any(count >= ANCHOR_PARAMETERS for _, count in before.weights)
-    if grain is Grain.MODULE:
-        return _module(before.name) != _module(nodes[index].name)
-    return False
+        return between_modules or _is_anchor(before)
+    return grain is Grain.MODULE and between_modules
+
+
+def _is_anchor(node: CutNode) -> bool:
+    return node.op in ANCHOR_OPS and any(count >= ANCHOR_PARAMETERS for _, count in node.weights)
 
 
 def _module(name: str) -> tuple[str, ...]:

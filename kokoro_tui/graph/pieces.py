@@ -17,11 +17,14 @@ from kokoro_tui.core.plan import PrecisionPlan, WeightType
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.graph.apply_plan import check_plan, rewrite_model
 from kokoro_tui.graph.harness import NoiseInput, expose_durations, expose_noise
-from kokoro_tui.graph.load import load_external_data, read_model, subgraphs
+from kokoro_tui.graph.load import all_reads, load_external_data, read_model
 from kokoro_tui.graph.read_inventory import inventory_of
 from kokoro_tui.graph.write import write_file, write_model
 
-_TENSOR_DTYPES = frozenset(onnx.TensorProto.DataType.keys())
+_TENSOR_DTYPES = frozenset(
+    ("FLOAT", "DOUBLE", "FLOAT16", "BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
+)
+"""Element types that may cross a border: those that numpy has as well."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Cutter:
 
     def _cut_node(self, node: onnx.NodeProto) -> CutNode:
         tensors = self._inventory.tensors
-        names = dict.fromkeys(_all_reads(node))
+        names = dict.fromkeys(all_reads(node))
         return CutNode(
             key=node.name,
             name=node.name,
@@ -140,18 +143,6 @@ def rewrite_piece(
     buffer = BytesIO()
     write_model(buffer, *rewrite_model(model, inventory, plan))
     return buffer.getvalue()
-
-
-def _all_reads(node: onnx.NodeProto) -> list[str]:
-    """What a node reads, and what its bodies read from around them."""
-    return [name for name in node.input if name] + [name for body in subgraphs(node) for name in _captures(body)]
-
-
-def _captures(body: onnx.GraphProto) -> Iterable[str]:
-    own = {value.name for value in body.input} | {tensor.name for tensor in body.initializer}
-    own.update(name for inner in body.node for name in inner.output)
-    reads = [name for inner in body.node for name in _all_reads(inner)] + [value.name for value in body.output]
-    return (name for name in reads if name not in own)
 
 
 def _first_output(node: onnx.NodeProto) -> str:

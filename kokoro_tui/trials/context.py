@@ -23,6 +23,8 @@ from kokoro_tui.graph.pieces import CutModel, Cutter
 from kokoro_tui.speech.utterance import Utterance
 
 Tensor = npt.NDArray[Any]
+OrtValue = Any
+"""A tensor in onnxruntime's hands, which has no type annotations."""
 
 ALGORITHM_VERSION = 1
 """Raised whenever the same trial would give another figure."""
@@ -116,14 +118,24 @@ def prepare_context(
     )
 
 
-def run_piece(session: Any, outputs: Sequence[str], values: Mapping[str, Tensor]) -> list[Tensor]:
-    """Run one piece on the values that it reads.
+def open_piece(model: Path | bytes, threads: int) -> Any:
+    """A session for one piece, in a file or rewritten in memory.
+
+    Raises:
+        WorkError: onnxruntime refuses it.
+    """
+    source, name = (model, "the changed piece") if isinstance(model, bytes) else (str(model), "a piece")
+    return create_session(source, threads=threads, shared=True, name=name)
+
+
+def run_piece(session: Any, outputs: Sequence[str], values: Mapping[str, OrtValue]) -> list[OrtValue]:
+    """Run one piece on the values that it reads; nothing is copied on the way in or out.
 
     Raises:
         WorkError: onnxruntime failed.
     """
     try:
-        return list(session.run(list(outputs), dict(values)))
+        return list(session.run_with_ort_values(list(outputs), dict(values)))
     except Exception as error:
         raise WorkError(f"a piece of the model failed: {str(error).splitlines()[0]}", "see the log") from error
 
@@ -137,7 +149,7 @@ class _Reference:
         self._folder = folder
         self._seed = seed
         self._left = budget
-        self._sessions = [create_session(str(file.path), threads=0, arena=False) for file in model.pieces]
+        self._sessions = [open_piece(file.path, threads=0) for file in model.pieces]
         self._last_uses = last_uses(model)
         self.stored = stored_values(model)
         self.seconds = [0.0] * len(model.pieces)
@@ -168,7 +180,7 @@ class _Reference:
             return None
         unused = {PINNED_DURATIONS: np.ones(clip.input_ids.size, dtype=np.int64)}
         found = next(outputs[name] for _, outputs, _ in self._walk({**feeds, **unused}) if name in outputs)
-        durations = np.asarray(found, dtype=np.int64).reshape(-1)
+        durations = found.numpy().astype(np.int64).reshape(-1)
         self.durations.append(tuple(int(frames) for frames in durations))
         return durations if self._model.pinnable else None
 
@@ -176,11 +188,11 @@ class _Reference:
         """Run once and store every value that crosses a border; False as soon as they exceed the budget."""
         for index, outputs, seconds in self._walk(feeds):
             self.seconds[index] += seconds
-            self._left -= sum(value.nbytes for value in outputs.values())
+            self._left -= sum(value.tensor_size_in_bytes() for value in outputs.values())
             if self._left < 0 and len(self._model.pieces) > 1:
                 return False
             for name, value in outputs.items():
-                np.save(target / f"{self.stored.index(name)}.npy", value, allow_pickle=False)
+                np.save(target / f"{self.stored.index(name)}.npy", value.numpy(), allow_pickle=False)
         return True
 
     def _measure_floor(self, feeds: Mapping[str, Tensor], target: Path) -> None:
@@ -188,14 +200,14 @@ class _Reference:
         name = self._signature.waveform
         again = next(outputs[name] for _, outputs, _ in self._walk(feeds) if name in outputs)
         kept = np.load(target / f"{self.stored.index(name)}.npy", allow_pickle=False)
-        first, second = (np.asarray(w, dtype=np.float32).reshape(-1) for w in (kept, again))
+        first, second = (np.asarray(w, dtype=np.float32).reshape(-1) for w in (kept, again.numpy()))
         if not np.isfinite(first).all():
             raise WorkError("the reference's audio is not finite", "check the model with `kokoro-tui verify`")
         self.noise_floor = max(self.noise_floor, compare(first, second).mel_distance)
 
-    def _walk(self, feeds: Mapping[str, Tensor]) -> Iterator[tuple[int, dict[str, Tensor], float]]:
+    def _walk(self, feeds: Mapping[str, Tensor]) -> Iterator[tuple[int, dict[str, OrtValue], float]]:
         """Run piece after piece: position, outputs by name, and seconds of each."""
-        values = dict(feeds)
+        values = ort_values(feeds)
         for index, (session, file) in enumerate(zip(self._sessions, self._model.pieces, strict=True)):
             started = perf_counter()
             outputs = run_piece(session, file.piece.outputs, inputs_of(file.piece.inputs, values))
@@ -211,7 +223,14 @@ def stored_values(model: CutModel) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for file in model.pieces for name in file.piece.outputs))
 
 
-def inputs_of(names: Iterable[str], values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def ort_values(tensors: Mapping[str, Tensor]) -> dict[str, OrtValue]:
+    """Tensors as onnxruntime takes them, without a copy."""
+    import onnxruntime  # 0.12 s: only where a model is run
+
+    return {name: onnxruntime.OrtValue.ortvalue_from_numpy(tensor) for name, tensor in tensors.items()}
+
+
+def inputs_of(names: Iterable[str], values: Mapping[str, OrtValue]) -> dict[str, OrtValue]:
     """The values of a piece's inputs.
 
     Raises:

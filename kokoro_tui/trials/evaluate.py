@@ -13,16 +13,24 @@ import numpy as np
 
 from kokoro_tui.audio.distance import Comparison, Reference, frames_moved
 from kokoro_tui.core.trials import TrialKind
-from kokoro_tui.engine.session import create_session, feeds_of
+from kokoro_tui.engine.session import noise_feeds, speech_feeds
 from kokoro_tui.errors import WorkError
 from kokoro_tui.graph.harness import PINNED_DURATIONS
 from kokoro_tui.graph.pieces import rewrite_piece
-from kokoro_tui.speech.utterance import Utterance
-from kokoro_tui.trials.context import Tensor, TrialContext, inputs_of, last_uses, run_piece
+from kokoro_tui.trials.context import (
+    OrtValue,
+    Tensor,
+    TrialContext,
+    inputs_of,
+    last_uses,
+    open_piece,
+    ort_values,
+    run_piece,
+)
 
 _UNCHANGED = Comparison(0.0, 0.0, length_difference_samples=0, compared_frames=0, frame_difference=0)
 _PROBE = 4096
-"""Elements that are compared first: tensors that differ nearly always differ there."""
+"""Elements that are kept in memory and compared first: tensors that differ nearly always differ there."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +71,11 @@ class Evaluator:
         self._context = context
         self._threads = threads
         self._pieces = context.cut.pieces
-        # All at once: opened between trials they would pin the heap at its largest extent.
-        self._sessions = [
-            create_session(str(file.path), threads=threads, arena=False, name="a piece") for file in self._pieces
-        ]
+        # All at once: what they keep stays together at the start of the arena.
+        self._sessions = [open_piece(file.path, threads) for file in self._pieces]
         self._last_uses = last_uses(context.cut)
+        self._noise = ort_values(noise_feeds(context.cut.noise, context.seed))
+        self._probes: dict[tuple[int, str], Tensor] = {}
 
     @cached_property
     def _references(self) -> tuple[Reference, ...]:
@@ -113,7 +121,7 @@ class Evaluator:
             if inside:
                 calibration = self._context.calibration if spec.kind is TrialKind.STATIC else None
                 model = rewrite_piece(file.path, inside, spec.kind.precision, self._context.weight_type, calibration)
-                found[index] = create_session(model, threads=self._threads, arena=False, name="the changed piece")
+                found[index] = open_piece(model, self._threads)
         return found
 
 
@@ -126,15 +134,12 @@ class _ClipRun:
         self._clip = clip
         self._changed = changed
         context = self._context
-        self._feeds = feeds_of(self._utterance, context.signature, context.cut.noise, context.seed)
+        feeds = speech_feeds(context.clips[clip], context.signature)
         reference = context.durations[clip]
         if context.pinned and reference is not None:
-            self._feeds[PINNED_DURATIONS] = np.array(reference, dtype=np.int64)
+            feeds[PINNED_DURATIONS] = np.array(reference, dtype=np.int64)
+        self._feeds = {**evaluator._noise, **ort_values(feeds)}
         self._outputs = self._run({})
-
-    @property
-    def _utterance(self) -> Utterance:
-        return self._context.clips[self._clip]
 
     def compare(self) -> Comparison:
         """Distance of the trial's waveform to the reference's."""
@@ -146,25 +151,25 @@ class _ClipRun:
         if reference is None or self._context.signature.duration is None:
             return None
         own = self._outputs.get(self._context.signature.duration)
-        return 0 if own is None else frames_moved(np.array(reference), own.reshape(-1))
+        return 0 if own is None else frames_moved(np.array(reference), own.numpy().reshape(-1))
 
     def rerun_free(self) -> Comparison:
         """Distance with the trial's own durations."""
         duration = self._context.signature.duration or ""
-        own = np.asarray(self._outputs[duration], dtype=np.int64).reshape(-1)
-        return self._compare(self._run({PINNED_DURATIONS: own}))
+        own = self._outputs[duration].numpy().astype(np.int64).reshape(-1)
+        return self._compare(self._run(ort_values({PINNED_DURATIONS: own})))
 
-    def _compare(self, outputs: Mapping[str, Tensor]) -> Comparison:
+    def _compare(self, outputs: Mapping[str, OrtValue]) -> Comparison:
         reference = self._evaluator._references[self._clip]
         waveform = outputs.get(self._context.signature.waveform)
         if waveform is None:
             return _UNCHANGED
-        samples = np.asarray(waveform, dtype=np.float32).reshape(-1)
+        samples = np.asarray(waveform.numpy(), dtype=np.float32).reshape(-1)
         if not np.isfinite(samples).all():
             raise WorkError("the changed model's audio is not finite", "leave this node at FP32")
         return reference.compare(samples)
 
-    def _run(self, overrides: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _run(self, overrides: Mapping[str, OrtValue]) -> dict[str, OrtValue]:
         """Rerun what the change reaches.
 
         Args:
@@ -174,8 +179,8 @@ class _ClipRun:
             The graph outputs that differ from the reference's.
         """
         evaluator, wanted = self._evaluator, self._context.signature
-        differing: dict[str, Tensor] = dict(overrides)
-        found: dict[str, Tensor] = {}
+        differing: dict[str, OrtValue] = dict(overrides)
+        found: dict[str, OrtValue] = {}
         for index, file in enumerate(evaluator._pieces):
             piece = file.piece
             if index not in self._changed and not any(name in differing for name in piece.inputs):
@@ -191,13 +196,13 @@ class _ClipRun:
                 differing.pop(name, None)
         return found
 
-    def _value(self, name: str, differing: Mapping[str, Tensor]) -> Tensor:
+    def _value(self, name: str, differing: Mapping[str, OrtValue]) -> OrtValue:
         """The trial's value where it differs, else the reference's, mapped from its file without a copy."""
         if name in differing:
             return differing[name]
         if name in self._feeds:
             return self._feeds[name]
-        return self._reference(name)
+        return ort_values({name: self._reference(name)})[name]
 
     def _reference(self, name: str) -> Tensor:
         path = self._context.value_file(self._clip, name)
@@ -206,16 +211,17 @@ class _ClipRun:
         except ValueError:  # an empty tensor or a scalar cannot be mapped
             return np.load(path, allow_pickle=False)  # type: ignore[no-any-return]
 
-    def _equals_reference(self, name: str, value: Tensor) -> bool:
+    def _equals_reference(self, name: str, value: OrtValue) -> bool:
         """Bit by bit, so that a NaN equals itself and -0 does not equal 0."""
+        own = np.from_dlpack(value)  # no copy; truth values come as bytes
+        bits, probes, key = _bits(own), self._evaluator._probes, (self._clip, name)
+        if key not in probes:
+            probes[key] = _bits(self._reference(name))[:_PROBE].copy()
+        if not np.array_equal(bits[:_PROBE], probes[key]):
+            return False
         reference = self._reference(name)
-        if value.shape != reference.shape or value.dtype != reference.dtype:
-            return False
-        bits, reference_bits = _bits(value), _bits(reference)
-        if not np.array_equal(bits[:_PROBE], reference_bits[:_PROBE]):
-            return False
-        return np.array_equal(bits, reference_bits)
+        return own.shape == reference.shape and np.array_equal(bits, _bits(reference))
 
 
 def _bits(value: Tensor) -> Tensor:
-    return np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+    return np.ascontiguousarray(value).reshape(-1).view(f"u{value.itemsize}")

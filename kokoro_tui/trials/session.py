@@ -20,6 +20,7 @@ from kokoro_tui.jobs.calibrate import calibrate_for_trials, shipped_clips
 from kokoro_tui.jobs.child import run_in_child
 from kokoro_tui.speech.utterance import Utterance
 from kokoro_tui.store.atomic import remove_stale_partials
+from kokoro_tui.store.lock import busy, holding, owner_of
 from kokoro_tui.store.paths import cache_folder, log_path, make_folder
 from kokoro_tui.store.trial_meta import TrialMeta, differences, read_meta, write_meta
 from kokoro_tui.store.trial_table import append_rows, move_aside, read_trials
@@ -64,6 +65,7 @@ class TrialSession:
 
     Raises:
         InputError: The model is not a Kokoro model, there is nothing to try, or the table belongs to another run.
+        BusyError: Another process runs trials into the same table.
     """
 
     def __init__(self, workbench: Workbench, request: TrialRequest, workers: Workers | None = None) -> None:
@@ -81,10 +83,11 @@ class TrialSession:
         self._calibration_clips = self._choose_calibration_clips()
         self.meta = _meta(workbench, request, self._calibration_clips)
         self.notes: tuple[str, ...] = ()
-        self.table = self._open_table()
-        self.plan = schedule(
-            workbench.inventory, request.keys, request.kinds, per_node=request.per_node, known=self.table
-        )
+        if (owner := owner_of(request.output_path)) is not None:
+            raise busy(request.output_path, owner)
+        if request.fresh and (aside := move_aside(request.output_path)) is not None:
+            self.notes = (f"the old table is now {aside}",)
+        self._take_stock()
         self.context: TrialContext | None = None
         self._workers = workers
 
@@ -96,8 +99,22 @@ class TrialSession:
 
         Raises:
             Cancelled: ``control.stop`` was set.
+            BusyError: Another process has begun to run trials into the same table.
             KokoroTuiError: The reference cannot be run, or the table cannot be written.
         """
+        with holding(self.request.output_path, "running trials"):
+            self._take_stock()  # somebody else's rows may have come in before the lock was ours
+            yield from self._run(on_stage)
+
+    def _take_stock(self) -> None:
+        """Read the table and plan what it lacks."""
+        request = self.request
+        self.table = self._open_table()
+        self.plan = schedule(
+            self.workbench.inventory, request.keys, request.kinds, per_node=request.per_node, known=self.table
+        )
+
+    def _run(self, on_stage: Callable[[str, float], None]) -> Iterator[TrialEvent]:
         self._write(self.plan.skipped)
         if not self.plan.trials:
             return
@@ -162,8 +179,6 @@ class TrialSession:
             InputError: The file holds another run's rows.
         """
         path = self.request.output_path
-        if self.request.fresh and (aside := move_aside(path)) is not None:
-            self.notes = (f"the old table is now {aside}",)
         if not path.exists() or path.stat().st_size == 0:
             return TrialTable()
         stored = read_meta(path)
@@ -177,7 +192,7 @@ class TrialSession:
         if found := differences(stored, self.meta):
             raise InputError(f"{path} is not continued: {'; '.join(found)}", FRESH_HINT)
         loaded = read_trials(path)
-        self.notes = loaded.notes
+        self.notes = tuple(dict.fromkeys((*self.notes, *loaded.notes)))
         return loaded.table
 
     def _write(self, rows: Sequence[TrialRow]) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from kokoro_tui.errors import KokoroTuiError
-from kokoro_tui.jobs.child import isolate_child
+from kokoro_tui.jobs.child import interrupts_held, isolate_child
 from kokoro_tui.trials.context import TrialContext
 from kokoro_tui.trials.evaluate import Evaluator, TrialFigures, TrialSpec
+
+Result = TypeVar("Result")
 
 
 class Workers(Protocol):
@@ -47,9 +51,11 @@ class ProcessWorkers:
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self._stop = context.Event()
+        # The workers end when the other end of this pipe is closed. An event would do no better than hang: setting it
+        # waits for everyone who waits for it, and a worker that was killed never answers.
+        self._told, self._telling = context.Pipe(duplex=False)
         self._pool = ProcessPoolExecutor(
-            self._count, context, initializer=_start_worker, initargs=(self._stop, self._log_path)
+            self._count, context, initializer=_start_worker, initargs=(self._told, self._log_path)
         )
 
     @property
@@ -59,7 +65,11 @@ class ProcessWorkers:
 
     def submit(self, context: TrialContext, spec: TrialSpec) -> Future[TrialFigures | str]:
         """Start one trial."""
-        return self._pool.submit(evaluate_trial, context, spec)
+        return self._call(evaluate_trial, context, spec)
+
+    def _call(self, task: Callable[..., Result], *args: Any) -> Future[Result]:
+        with interrupts_held():  # the pool starts its processes as they are needed
+            return self._pool.submit(task, *args)
 
     def restart(self) -> None:
         """New processes, one fewer: what kills a worker is mostly a lack of memory."""
@@ -70,8 +80,10 @@ class ProcessWorkers:
     def close(self, *, now: bool) -> None:
         """End the processes."""
         if now:
-            self._stop.set()
+            self._telling.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._telling.close()
+        self._told.close()
 
 
 class ExecutorWorkers:
@@ -118,11 +130,11 @@ def _evaluator(context: TrialContext) -> Evaluator:
     return _cached[1]
 
 
-def _start_worker(stop: Any, log_path: Path | None) -> None:
+def _start_worker(told: Connection, log_path: Path | None) -> None:
     isolate_child(log_path)
-    threading.Thread(target=_end_when_told, args=(stop,), daemon=True).start()
+    threading.Thread(target=_end_when_told, args=(told,), daemon=True).start()
 
 
-def _end_when_told(stop: Any) -> None:
-    stop.wait()
+def _end_when_told(told: Connection) -> None:
+    wait([told])
     os._exit(0)
