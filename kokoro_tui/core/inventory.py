@@ -79,6 +79,8 @@ class NodeInfo:
     """Bytes that each attribute takes inside the NodeProto, tag and length included."""
     depth: int
     """0 in the main graph, 1 in a body of one of its nodes, and so on."""
+    captures: tuple[str, ...] = ()
+    """Values from around it that the bodies of an If, Loop or Scan read, each once."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,15 @@ class Inventory:
             for name in dict.fromkeys(node.inputs):
                 if name:
                     found.setdefault(name, []).append(node.key)
+        return {name: tuple(keys) for name, keys in found.items()}
+
+    @cached_property
+    def capturers(self) -> Mapping[str, tuple[str, ...]]:
+        """Keys of the main-graph nodes whose bodies read each tensor, in file order."""
+        found: dict[str, list[str]] = {}
+        for node in self.main_nodes:
+            for name in node.captures:
+                found.setdefault(name, []).append(node.key)
         return {name: tuple(keys) for name, keys in found.items()}
 
     @cached_property

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from kokoro_tui.core.half import half_fault
+from kokoro_tui.core.half import weight_fault
 from kokoro_tui.core.specs import FormKind, WeightForm
 
 Array = npt.NDArray[np.generic]
@@ -27,17 +27,22 @@ def derive(form: WeightForm, weight: FloatArray) -> tuple[Array, ...]:
     Raises:
         ValueError: The weight holds NaN or infinity, or numbers that FP16 cannot hold.
     """
-    largest = float(np.abs(weight).max(initial=0.0))
+    # NaN comes first, where max() keeps it; without a copy of the magnitudes.
+    largest = max(float(weight.max(initial=0.0)), -float(weight.min(initial=0.0)))
     if not np.isfinite(largest):
         raise ValueError(f"{form.weight} holds NaN or infinity")
     if form.kind is FormKind.HALF:
-        if fault := half_fault(largest):
-            raise ValueError(f"{form.weight} holds {fault}")
-        return (weight.astype(np.float16),)
+        with np.errstate(over="ignore"):  # what overflows is refused
+            half = weight.astype(np.float16)
+        if fault := weight_fault(weight, half):
+            raise ValueError(f"{form.weight} {fault}")
+        return (half,)
     if form.kind is FormKind.BROADCAST:
         return (weight.reshape(1, -1, *(1,) * (form.axis - 2)),)
     if form.kind is FormKind.CHANNEL_INT8:
         return per_channel_int8(weight, form.axis)
+    if form.kind is FormKind.SHARED_INT8:
+        return (*per_channel_int8(weight, form.axis), np.array(weight.shape, dtype=np.int64))
     if form.kind is FormKind.ROW_INT8:
         rows = weight.reshape(-1, weight.shape[2])
         return (*per_channel_int8(rows, 0), np.array(weight.shape, dtype=np.int64))

@@ -15,6 +15,7 @@ from kokoro_tui.core.calibration import INTEGERS
 from kokoro_tui.core.inventory import Inventory, NodeInfo
 from kokoro_tui.core.plan import PrecisionPlan, WeightType
 from kokoro_tui.core.precision import Precision
+from kokoro_tui.core.regions import HalfRegions
 from kokoro_tui.core.specs import (
     DYNAMIC_PARTS,
     STATIC_SUFFIX,
@@ -22,6 +23,7 @@ from kokoro_tui.core.specs import (
     FormKind,
     NodeSpec,
     TensorSpec,
+    ValueSpec,
     WeightForm,
     choose_infix,
 )
@@ -102,8 +104,13 @@ class Rewriter:
             found = self._cache[(node.key, precision)] = self._rewrite(node, precision)
         return found
 
+    @cached_property
+    def regions(self) -> HalfRegions:
+        """Which nodes follow the FP16 nodes of a plan."""
+        return HalfRegions(self.inventory)
+
     def planned(self, node: NodeInfo, plan: PrecisionPlan) -> NodeRewrite:
-        """What ``node`` becomes in ``plan``."""
+        """What ``node`` becomes in ``plan``, which its followers have joined (see ``regions``)."""
         return self.node(node, plan.precision_of(node.key))
 
     def half_name(self, name: str) -> str:
@@ -176,6 +183,15 @@ class Rewriter:
         """Whether a value is still there as it is in the source model."""
         written = not _is_half(name, producer) and not _is_static(name, producer)
         return written or self.float_wanted(name, readers, producer)
+
+    def half_value(self, name: str, readers: Iterable[NodeRewrite], producer: NodeRewrite | None) -> ValueSpec | None:
+        """What the file says of the FP16 twin of a value that is gone, as it said of the value; None if nothing."""
+        value = self.inventory.values.get(name)
+        if value is None or not value.record_bytes:
+            return None
+        if not _is_half(name, producer) or self.exists(name, readers, producer):
+            return None
+        return ValueSpec(self.half_name(name), "FLOAT16", value.shape)
 
     def _rewrite(self, node: NodeInfo, precision: Precision) -> NodeRewrite:
         if precision is Precision.FP16:
@@ -347,7 +363,8 @@ def _weight_only_form(node: NodeInfo, position: int, inventory: Inventory) -> tu
         "MatMul": rank - 1,
         "Gather": 0,
     }[node.op]
-    return FormKind.CHANNEL_INT8, name, axis
+    shared = len(inventory.readers[name]) > 1
+    return FormKind.SHARED_INT8 if shared else FormKind.CHANNEL_INT8, name, axis
 
 
 def _is_half(name: str, producer: NodeRewrite | None) -> bool:

@@ -22,6 +22,7 @@ STORED_AS = {
     FormKind.TENSOR_INT8: Precision.INT8,
     FormKind.DIRECTION_INT8: Precision.INT8,
     FormKind.CHANNEL_INT8: Precision.W8,
+    FormKind.SHARED_INT8: Precision.W8,
     FormKind.ROW_INT8: Precision.W8,
     FormKind.BROADCAST: Precision.FP32,
     FormKind.BIAS_INT32: Precision.INT8,
@@ -63,10 +64,10 @@ class Sizer:
 
     def estimate(self, plan: PrecisionPlan) -> Estimate:
         """The size that ``plan`` gives."""
-        if not self.rewriter.serves(plan):
-            self._start(plan)
-        else:
+        if self.rewriter.serves(plan):
             self._move_to(plan)
+        else:
+            self._start(plan)
         graph = self._graph_bytes + self._node_total + self._tensor_total
         total = self.inventory.rest_bytes + message_bytes(graph)
         if self._microsoft_nodes and MICROSOFT_DOMAIN not in self.inventory.opsets:
@@ -78,7 +79,7 @@ class Sizer:
         node = self.inventory.by_key[key]
         if node.depth:
             return node.nbytes
-        rewrite = self.rewriter.planned(node, plan)
+        rewrite = self.rewriter.node(node, self.rewriter.regions.built_as(key, plan))
         total = sum(self._form_bytes(form) for form in rewrite.forms)
         converted = {form.weight for form in rewrite.forms}
         return total + sum(self.inventory.tensors[name].nbytes for name in node.weights if name not in converted)
@@ -87,6 +88,8 @@ class Sizer:
         inventory = self.inventory
         self.rewriter = Rewriter.of(inventory, plan)
         self._plan = PrecisionPlan(weight_type=plan.weight_type, calibration=plan.calibration)
+        # What is built: the plan and the nodes that follow it.
+        self._built: dict[str, Precision] = {}
         # Everything that no plan touches: attributes of the graph, inputs, outputs, subgraphs.
         self._graph_bytes = inventory.graph_bytes
         self._node_terms: dict[str, int] = {}
@@ -101,9 +104,15 @@ class Sizer:
         self._move_to(plan)
 
     def _move_to(self, plan: PrecisionPlan) -> None:
-        changed = [self.inventory.by_key[key] for key in plan.changed_keys(self._plan) if key in self.inventory.by_key]
-        before, self._plan = self._plan, plan
-        moved = [n for n in changed if before.precision_of(n.key) is not plan.precision_of(n.key) and n.depth == 0]
+        changed = {key for key, _ in plan.choices.items() ^ self._plan.choices.items()}
+        self._plan = plan
+        moved = []
+        for key in changed | self.rewriter.regions.beside(changed):
+            node, precision = self.inventory.by_key.get(key), self.rewriter.regions.built_as(key, plan)
+            if node is None or node.depth or precision is self._precision_of(key):
+                continue
+            self._built[key] = precision
+            moved.append(node)
         for node in moved:
             self._update_node(node)
         for weight in dict.fromkeys(name for node in moved for name in node.weights):
@@ -112,8 +121,14 @@ class Sizer:
             if value not in self.inventory.tensors:
                 self._update_value(value)
 
+    def _precision_of(self, key: str) -> Precision:
+        return self._built.get(key, Precision.FP32)
+
+    def _planned(self, node: NodeInfo) -> NodeRewrite:
+        return self.rewriter.node(node, self._precision_of(node.key))
+
     def _update_node(self, node: NodeInfo) -> None:
-        specs = self.rewriter.planned(node, self._plan).nodes
+        specs = self._planned(node).nodes
         term = 0 if specs is None else sum(spec.record_bytes for spec in specs) - node.record_bytes
         self._node_total += term - self._node_terms.get(node.key, 0)
         self._node_terms[node.key] = term
@@ -134,7 +149,7 @@ class Sizer:
         """The term of a tensor, computed once for every set of precisions around it."""
         producer = self.inventory.producers.get(name)
         keys = self.inventory.readers.get(name, ())
-        around = (name, *(self._plan.precision_of(key) for key in ((producer.key, *keys) if producer else keys)))
+        around = (name, *map(self._precision_of, (producer.key, *keys) if producer else keys))
         found = self._memory.get(around)
         if found is None:
             found = self._memory[around] = compute(name)
@@ -166,7 +181,7 @@ class Sizer:
 
     def _value_term(self, name: str) -> _Term:
         info = self.inventory.producers.get(name)
-        producer = None if info is None else self.rewriter.planned(info, self._plan)
+        producer = None if info is None else self._planned(info)
         readers = self._readers(name)
         tensors = self.rewriter.value_tensors(name, producer=producer, readers=readers)
         record_bytes = sum(spec.record_bytes for spec in tensors)
@@ -175,12 +190,14 @@ class Sizer:
         value = self.inventory.values.get(name)
         if value is not None and not self.rewriter.exists(name, readers, producer):
             record_bytes -= value.record_bytes
+        if (twin := self.rewriter.half_value(name, readers, producer)) is not None:
+            record_bytes += twin.record_bytes
         stored = tuple((Precision.INT8, spec.nbytes) for spec in tensors)
         return _Term(record_bytes, stored)
 
     def _readers(self, name: str) -> tuple[NodeRewrite, ...]:
         by_key = self.inventory.by_key
-        return tuple(self.rewriter.planned(by_key[key], self._plan) for key in self.inventory.readers.get(name, ()))
+        return tuple(self._planned(by_key[key]) for key in self.inventory.readers.get(name, ()))
 
     def _form_bytes(self, form: WeightForm) -> int:
         tensor = self.inventory.tensors[form.weight]
@@ -190,6 +207,7 @@ class Sizer:
 def largest_tensors(inventory: Inventory, plan: PrecisionPlan, count: int = 10) -> tuple[tuple[str, str, int], ...]:
     """The largest initializers of the built file as (name, element type, bytes), largest first."""
     rewriter = Rewriter.of(inventory, plan)
+    plan = rewriter.regions.spread(plan)
     found: list[tuple[str, str, int]] = []
     for name, tensor in inventory.tensors.items():
         readers = [rewriter.planned(inventory.by_key[key], plan) for key in inventory.readers.get(name, ())]

@@ -18,6 +18,7 @@ from kokoro_tui.core.wire import (
     names_bytes,
     tensor_bytes,
     text_bytes,
+    value_bytes,
 )
 
 
@@ -67,6 +68,21 @@ class TensorSpec:
         return tensor_bytes(self.name, self.dims, self.nbytes)
 
 
+@dataclass(frozen=True, slots=True)
+class ValueSpec:
+    """The type and shape of an intermediate value, to be written as its ``value_info`` entry."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...]
+    """Empty where it is not told."""
+
+    @property
+    def record_bytes(self) -> int:
+        """Bytes in the file, tag and length included."""
+        return value_bytes(self.name, self.shape)
+
+
 class FormKind(Enum):
     """How a stored copy of a weight differs from the original."""
 
@@ -80,6 +96,12 @@ class FormKind(Enum):
     """LSTM weight [directions, 4*hidden, input] as symmetric INT8 [directions, input, 4*hidden], one scale each."""
     CHANNEL_INT8 = "w8"
     """Symmetric INT8 with one scale per slice along an axis, dequantized in the graph."""
+    SHARED_INT8 = "w8s"
+    """CHANNEL_INT8 of a weight that several nodes read, dequantized once: a Reshape stands behind DequantizeLinear.
+
+    onnxruntime gives every reader of a DequantizeLinear one of its own, and none of them is folded: the ALBERT layers
+    would dequantize each of their shared weights twelve times a run.
+    """
     ROW_INT8 = "w8r"
     """LSTM weight as symmetric INT8 with one scale per gate row of each direction, dequantized in the graph."""
     BROADCAST = "bc"
@@ -107,7 +129,7 @@ class WeightForm:
     kind: FormKind
     weight: str
     axis: int = 0
-    """The channel axis of CHANNEL_INT8; the rank of BROADCAST."""
+    """The channel axis of CHANNEL_INT8 and SHARED_INT8; the rank of BROADCAST."""
     transposed: bool = False
     """The two dims are swapped, as Gemm with transB needs to become MatMulInteger."""
     scaled_by: BiasScale | None = None
@@ -117,11 +139,11 @@ class WeightForm:
         """Name of the main tensor."""
         if self.scaled_by is not None:
             return f"{self.scaled_by.output}{infix}{self.kind.value}"
-        extra = str(self.axis) if self.kind in (FormKind.CHANNEL_INT8, FormKind.BROADCAST) else ""
+        extra = str(self.axis) if self.kind in _NAMED_BY_AXIS else ""
         return f"{self.weight}{infix}{self.kind.value}{extra}{'t' if self.transposed else ''}"
 
     def float_name(self, infix: str) -> str:
-        """Name of the dequantized value of CHANNEL_INT8 and ROW_INT8."""
+        """Name of the dequantized value of CHANNEL_INT8, SHARED_INT8 and ROW_INT8."""
         return f"{self.base_name(infix)}_dq"
 
     def tensors(self, weight: TensorInfo, infix: str) -> tuple[TensorSpec, ...]:
@@ -136,8 +158,9 @@ class WeightForm:
         if self.kind is FormKind.BIAS_INT32:
             return (TensorSpec(name, "INT32", dims),)
         scale, zero_point = f"{name}_scale", f"{name}_zero_point"
-        if self.kind is FormKind.CHANNEL_INT8:
-            return (TensorSpec(name, "INT8", dims), TensorSpec(scale, "FLOAT", (dims[self.axis],)))
+        if self.kind in (FormKind.CHANNEL_INT8, FormKind.SHARED_INT8):
+            shape = (TensorSpec(f"{name}_shape", "INT64", (len(dims),)),) if self.kind is FormKind.SHARED_INT8 else ()
+            return (TensorSpec(name, "INT8", dims), TensorSpec(scale, "FLOAT", (dims[self.axis],)), *shape)
         if self.kind is FormKind.ROW_INT8:
             rows = dims[0] * dims[1]
             return (
@@ -165,17 +188,18 @@ class WeightForm:
         if self.kind is FormKind.CHANNEL_INT8:
             inputs = (name, f"{name}_scale")
             return (NodeSpec("DequantizeLinear", output, inputs, (output,), attributes=(("axis", self.axis),)),)
-        if self.kind is FormKind.ROW_INT8:
+        if self.kind in (FormKind.ROW_INT8, FormKind.SHARED_INT8):
             # DequantizeLinear scales along one axis only, and a gate row is a pair (direction, row).
             flat = f"{name}_rows"
             inputs = (name, f"{name}_scale")
             return (
-                NodeSpec("DequantizeLinear", flat, inputs, (flat,), attributes=(("axis", 0),)),
+                NodeSpec("DequantizeLinear", flat, inputs, (flat,), attributes=(("axis", self.axis),)),
                 NodeSpec("Reshape", output, (flat, f"{name}_shape"), (output,)),
             )
         return ()
 
 
+_NAMED_BY_AXIS = frozenset({FormKind.CHANNEL_INT8, FormKind.SHARED_INT8, FormKind.BROADCAST})
 DYNAMIC_PARTS = ("int32", "float", "scale", "product")
 """What stands between an integer operator and its output: the sum, the sum as float, the scale, the scaled sum."""
 STATIC_SUFFIX = "static"

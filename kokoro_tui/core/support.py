@@ -34,6 +34,10 @@ HALF_INPUTS: dict[str, tuple[int, ...] | None] = {
     "Pow": (0,),
     "Transpose": (0,),
     "Reshape": (0,),
+    "Slice": (0,),
+    "Squeeze": (0,),
+    "Unsqueeze": (0,),
+    "Concat": _ALL_INPUTS,
 }
 """Inputs that turn to half precision with the node (None: all of them); an op that is missing has no such form.
 
@@ -150,6 +154,8 @@ def _weight_refusal(inventory: Inventory, node: NodeInfo, precision: Precision) 
             return f"its weight (input {position}) is not an initializer"
         if tensor.dtype != "FLOAT":
             return f"its weight {tensor.name} is {tensor.dtype} already"
+        if node.op == "LSTM" and len(tensor.dims) != 3:
+            return "its weights are not three-dimensional"
         if len(tensor.dims) < 2 or tensor.parameters == 0:
             return f"its weight {tensor.name} has no output channels to scale"
     if precision is Precision.W8:
@@ -178,7 +184,6 @@ def _static_refusal(inventory: Inventory, node: NodeInfo) -> str | None:
 
 
 def _dynamic_refusal(inventory: Inventory, node: NodeInfo) -> str | None:
-    weight = inventory.tensors[node.inputs[1]]
     attributes = node.attributes
     if inventory.opsets.get("", 0) < 11:
         return "INT8 needs opset 11"
@@ -192,8 +197,6 @@ def _dynamic_refusal(inventory: Inventory, node: NodeInfo) -> str | None:
         return "Gemm with alpha, beta or transA has no integer form"
     if node.op == "Conv" and len(node.inputs) > 2 and node.inputs[2] and node.inputs[2] not in inventory.tensors:
         return "its bias is not an initializer"
-    if node.op == "LSTM" and len(weight.dims) != 3:
-        return "its weights are not three-dimensional"
     if node.op == "LSTM" and attributes.get("layout", 0):
         return "DynamicQuantizeLSTM knows no batch-first layout"
     return None

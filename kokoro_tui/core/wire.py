@@ -56,3 +56,21 @@ def tensor_bytes(name: str, dims: tuple[int, ...], nbytes: int) -> int:
 def opset_bytes(domain: str, version: int) -> int:
     """Bytes of an opset_import entry inside its model."""
     return message_bytes((text_bytes(domain) if domain else 0) + 1 + varint_bytes(version))
+
+
+def value_bytes(name: str, shape: tuple[int | str | None, ...]) -> int:
+    """Bytes of a ``value_info`` entry inside its graph; without a shape where that is empty.
+
+    name (1) and type (2) of ValueInfoProto; tensor_type (1) of TypeProto; elem_type (1) and shape (2) of its tensor;
+    one dim (1) per axis, that holds dim_value (1), dim_param (2) or nothing.
+    """
+    tensor = 2  # elem_type: every number is below 128
+    if shape:
+        tensor += message_bytes(sum(message_bytes(_axis_bytes(size)) for size in shape))
+    return message_bytes(text_bytes(name) + message_bytes(message_bytes(tensor)))
+
+
+def _axis_bytes(size: int | str | None) -> int:
+    if size is None:
+        return 0
+    return text_bytes(size) if isinstance(size, str) else 1 + varint_bytes(size)

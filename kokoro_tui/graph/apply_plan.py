@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +22,21 @@ from kokoro_tui.core.specs import WeightForm
 from kokoro_tui.core.support import check_integer_types, refusal
 from kokoro_tui.errors import InputError, WorkError
 from kokoro_tui.graph.emit import Emitter
-from kokoro_tui.graph.load import MAX_PROTOBUF_BYTES, external_tensors, load_external_data, read_model
-from kokoro_tui.graph.read_inventory import inventory_of, read_inventory
+from kokoro_tui.graph.load import MAX_PROTOBUF_BYTES, load_external_data
+from kokoro_tui.graph.payloads import Payloads
+from kokoro_tui.graph.read_inventory import read_light
 from kokoro_tui.graph.verify import ensure_valid, verify_against_plan
-from kokoro_tui.graph.write import NewTensor, message_without, write_file
+from kokoro_tui.graph.write import PendingTensors, message_without, write_file
 from kokoro_tui.store.atomic import atomic_path
 
 Progress = Callable[[str, float], None]
 """Called with the name of a stage and the share of the whole that is done, from 0 to 1."""
+
+
+_MOST_GROWTH = 4
+"""No plan makes a file this many times larger; a weight in all of its forms takes less than three times its size."""
+MAX_THREADS = 4
+"""Threads that convert weights; more only wait for the disk."""
 
 
 @dataclass(frozen=True)
@@ -69,28 +78,29 @@ def build_model(
             take its precision.
         WorkError: The result does not match the plan; every difference is named.
     """
-    with atomic_path(target) as partial:
+    with atomic_path(target) as unfinished:
         if target.exists() and source.exists() and target.samefile(source):
             raise InputError(f"{target} is the model itself", "write the result to another file")
         progress("read", 0.0)
-        model = read_model(source)
-        before = read_inventory(source) if external_tensors(model) else inventory_of(model, source, _size(source))
+        light = read_light(source)
+        payloads, before = Payloads(source, light.left_out), light.inventory
         check_plan(before, plan)
         ensure_embeddable(before, plan)
-        load_external_data(model, source)
-        progress("rewrite", 0.25)
-        skeleton, tensors = rewrite_model(model, before, plan)
-        progress("write", 0.5)
-        write_file(partial, skeleton, tensors)
+        load_external_data(light.model, source)
+        progress("rewrite", 0.15)
+        skeleton, tensors = rewrite_model(light.model, before, plan, payloads)
+        progress("write", 0.25)
+        write_file(unfinished, skeleton, tensors, threads=min(MAX_THREADS, os.cpu_count() or 1))
+        payloads.ensure_unchanged()
         progress("check", 0.7)
         try:
-            after = verify_against_plan(partial, before, plan)
+            after = verify_against_plan(unfinished, before, plan)
         except WorkError:
             ensure_valid(source)
             raise
         progress("load", 0.85)
-        accept(partial)
-        final_bytes = _size(partial)
+        accept(unfinished)
+        final_bytes = _size(unfinished)
     progress("done", 1.0)
     added, removed = count_differences(before, after)
     return BuildReport(
@@ -99,24 +109,44 @@ def build_model(
 
 
 def rewrite_model(
-    model: onnx.ModelProto, inventory: Inventory, plan: PrecisionPlan
-) -> tuple[onnx.ModelProto, list[onnx.TensorProto | NewTensor]]:
-    """Apply a plan to a model in memory.
+    model: onnx.ModelProto, inventory: Inventory, plan: PrecisionPlan, payloads: Payloads | None = None
+) -> tuple[onnx.ModelProto, list[onnx.TensorProto | PendingTensors]]:
+    """Apply a plan to a model.
+
+    Args:
+        model: The model; it is not changed.
+        inventory: Of the same model.
+        plan: Precisions by node.
+        payloads: Where the data of its initializers is; None if all of it is in ``model``.
 
     Returns:
-        The rewritten model without initializers, and its initializers; ``write_model`` puts them together.
+        The rewritten model without initializers, and its initializers; ``write_model`` puts them together, and
+        raises WorkError then if a weight does not fit into its precision.
     """
+    payloads = payloads or Payloads(inventory.path, {})
     rewriter = Rewriter.of(inventory, plan)
+    plan = rewriter.regions.spread(plan)
     forms = stored_forms(rewriter, plan)
     emitter = Emitter(model, rewriter, plan)
-    tensors = [*_tensors(model, rewriter, plan, forms), *_scales(emitter, plan.calibration)]
+    readers = {
+        name: [rewriter.planned(inventory.by_key[key], plan) for key in inventory.readers.get(name, ())]
+        for name in forms
+    }
+    gone = {name for name in forms if not rewriter.float_wanted(name, readers[name])}
+    originals = {tensor.name: tensor for tensor in model.graph.initializer}
+    tensors: list[onnx.TensorProto | PendingTensors] = []
+    for name, tensor in originals.items():
+        if name not in gone:
+            tensors.append(payloads.whole(tensor))
+        if name in forms:
+            tensors.append(_stored(rewriter, forms[name], originals, payloads, plan.calibration))
+    tensors += _scales(emitter, plan.calibration)
     skeleton = message_without(model, "graph")
     skeleton.graph.CopyFrom(message_without(model.graph, "node", "initializer", "input", "value_info"))
     graph = skeleton.graph
     graph.node.extend(emitter.nodes(forms))
-    gone = inventory.tensors.keys() - {t.name for t in tensors if isinstance(t, onnx.TensorProto)}
     graph.input.extend(value for value in model.graph.input if value.name not in gone)
-    graph.value_info.extend(v for v in model.graph.value_info if v.name not in gone and emitter.has_float(v.name))
+    graph.value_info.extend(emitter.declared(v for v in model.graph.value_info if v.name not in gone))
     if MICROSOFT_DOMAIN in emitter.new_domains - inventory.opsets.keys():
         skeleton.opset_import.add(domain=MICROSOFT_DOMAIN, version=1)
     # Before version 4 every initializer had to be a graph input as well; the new ones are not.
@@ -157,52 +187,47 @@ def count_differences(before: Inventory, after: Inventory) -> tuple[dict[str, in
     return dict((new - old).most_common()), dict((old - new).most_common())
 
 
-def _tensors(
-    model: onnx.ModelProto,
+def _stored(
     rewriter: Rewriter,
-    plan: PrecisionPlan,
-    forms: Mapping[str, tuple[WeightForm, ...]],
-) -> Iterator[onnx.TensorProto | NewTensor]:
-    """Initializers of the result: every original that something still reads, then its stored forms."""
-    inventory = rewriter.inventory
-    originals = {tensor.name: tensor for tensor in model.graph.initializer}
-    for tensor in model.graph.initializer:
-        readers = [rewriter.planned(inventory.by_key[key], plan) for key in inventory.readers.get(tensor.name, ())]
-        if tensor.name not in forms or rewriter.float_wanted(tensor.name, readers):
-            yield tensor
-        if tensor.name not in forms:
-            continue
-        weight = onnx.numpy_helper.to_array(tensor)
-        for form in forms[tensor.name]:
-            specs = form.tensors(inventory.tensors[tensor.name], rewriter.infix)
-            try:
-                values = _values(form, weight, originals, plan.calibration)
-            except ValueError as error:
-                raise WorkError(
-                    f"{error}, needed by {inventory.readers[tensor.name][0]}", "leave that node at FP32"
-                ) from error
-            yield from zip(specs, values, strict=True)
+    forms: tuple[WeightForm, ...],
+    originals: Mapping[str, onnx.TensorProto],
+    payloads: Payloads,
+    calibration: Calibration | None,
+) -> PendingTensors:
+    """All stored forms of one weight."""
+    inventory, name = rewriter.inventory, forms[0].weight
+    specs = [spec for form in forms for spec in form.tensors(inventory.tensors[name], rewriter.infix)]
+
+    def make() -> list[Array]:
+        weight = payloads.floats(originals[name])
+        try:
+            return [array for form in forms for array in _values(form, weight, originals, payloads, calibration)]
+        except ValueError as error:
+            raise WorkError(f"{error}, needed by {inventory.readers[name][0]}", "leave that node at FP32") from error
+
+    return PendingTensors.of(specs, make)
 
 
 def _values(
     form: WeightForm,
     weight: FloatArray,
     originals: Mapping[str, onnx.TensorProto],
+    payloads: Payloads,
     calibration: Calibration | None,
 ) -> tuple[Array, ...]:
     """The arrays of a form; an INT32 bias depends on another weight and on a calibrated range as well."""
     if form.scaled_by is None or calibration is None:
         return derive(form, weight)
     scale, _ = calibration.quantization(form.scaled_by.data)
-    partner = onnx.numpy_helper.to_array(originals[form.scaled_by.weight.weight])
+    partner = payloads.floats(originals[form.scaled_by.weight.weight])
     return (bias_int32(weight, np.float32(scale), partner, form.scaled_by.weight),)
 
 
-def _scales(emitter: Emitter, calibration: Calibration | None) -> Iterator[NewTensor]:
+def _scales(emitter: Emitter, calibration: Calibration | None) -> Iterator[PendingTensors]:
     """Scales and zero points of the values that are quantized by their calibrated ranges."""
     if calibration is not None:
         for name, specs in emitter.value_tensors():
-            yield from zip(specs, calibration.quantization(name), strict=True)
+            yield PendingTensors.of(specs, partial(calibration.quantization, name))
 
 
 def ensure_embeddable(inventory: Inventory, plan: PrecisionPlan) -> None:
@@ -211,6 +236,8 @@ def ensure_embeddable(inventory: Inventory, plan: PrecisionPlan) -> None:
     Raises:
         InputError: The result would be 2 GiB or more.
     """
+    if _MOST_GROWTH * inventory.file_bytes < MAX_PROTOBUF_BYTES:
+        return
     if Sizer(inventory, plan).estimate(plan).estimated_bytes > MAX_PROTOBUF_BYTES:
         raise InputError(
             f"{inventory.path.name} would give a file over 2 GiB", "choose smaller precisions for more nodes"

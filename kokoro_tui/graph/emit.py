@@ -47,9 +47,18 @@ class Emitter:
             for name in filter(None, info.outputs):
                 yield from self._behind(name)
 
-    def has_float(self, name: str) -> bool:
-        """Whether a value still exists as it is in the source model."""
-        return self._rewriter.exists(name, self._readers(name), self._producer(name))
+    def declared(self, values: Iterable[onnx.ValueInfoProto]) -> Iterator[onnx.ValueInfoProto]:
+        """The ``value_info`` entries of what still exists; a value that is FP16 alone is declared as such, once."""
+        twins: set[str] = set()
+        for value in values:
+            readers, producer = self._readers(value.name), self._producer(value.name)
+            if self._rewriter.exists(value.name, readers, producer):
+                yield value
+            elif value.name not in twins:
+                twins.add(value.name)
+                if twin := self._rewriter.half_value(value.name, readers, producer):
+                    number = onnx.TensorProto.DataType.Value(twin.dtype)
+                    yield helper.make_tensor_value_info(twin.name, number, twin.shape or None)
 
     def value_tensors(self) -> Iterator[tuple[str, tuple[TensorSpec, ...]]]:
         """Every value that is quantized by its calibrated range, with its scale and zero point."""

@@ -105,6 +105,23 @@ def subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
     return bodies
 
 
+def all_reads(node: onnx.NodeProto) -> list[str]:
+    """What a node reads, and what its bodies read from around them; not always each once."""
+    return [*filter(None, node.input), *captures(node)]
+
+
+def captures(node: onnx.NodeProto) -> list[str]:
+    """What the bodies of a node read from around them; not always each once."""
+    return [name for body in subgraphs(node) for name in _read_from_outside(body)]
+
+
+def _read_from_outside(body: onnx.GraphProto) -> Iterator[str]:
+    own = {value.name for value in body.input} | {tensor.name for tensor in body.initializer}
+    own.update(name for inner in body.node for name in inner.output)
+    reads = [name for inner in body.node for name in all_reads(inner)] + [value.name for value in body.output]
+    return (name for name in reads if name not in own)
+
+
 def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
     """The nodes of a graph and of all bodies in it."""
     yield from graph.node

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
@@ -15,16 +15,36 @@ from kokoro_tui.core.groups import find_groups
 from kokoro_tui.core.inventory import MIN_CANDIDATE_PARAMETERS, Inventory, NodeInfo, TensorInfo, ValueInfo
 from kokoro_tui.core.wire import message_bytes
 from kokoro_tui.errors import InputError
-from kokoro_tui.graph.load import check_model, external_file, external_tensors, payload_bytes, read_model, subgraphs
-from kokoro_tui.graph.skim import skim_model
+from kokoro_tui.graph.load import (
+    captures,
+    check_model,
+    external_file,
+    external_tensors,
+    payload_bytes,
+    read_model,
+    subgraphs,
+)
+from kokoro_tui.graph.skim import Span, skim_model
 from kokoro_tui.graph.write import message_without
 
 _DTYPE_NAMES: dict[int, str] = {number: name for name, number in onnx.TensorProto.DataType.items()}
-_SMALL_TENSOR = 64
+_MOST_DIMENSIONS = 64
+"""Of an array in NumPy."""
+_SMALL_TENSOR = 1024
 """Largest payload, in bytes, of tensors whose values are looked at."""
 _ATTRIBUTE = onnx.AttributeProto
 MAX_SUBGRAPH_DEPTH = 16
 """Deeper nesting than any exporter writes; a file that exceeds it is refused."""
+
+
+@dataclass(frozen=True)
+class LightModel:
+    """A model without its large weights, and what can be told without them."""
+
+    model: onnx.ModelProto
+    left_out: Mapping[str, Span]
+    """Where in the file the data of its large initializers is; those that are missing have theirs."""
+    inventory: Inventory
 
 
 def read_inventory(path: Path, *, min_parameters: int = MIN_CANDIDATE_PARAMETERS) -> Inventory:
@@ -37,17 +57,31 @@ def read_inventory(path: Path, *, min_parameters: int = MIN_CANDIDATE_PARAMETERS
     Raises:
         InputError: See ``read_model``.
     """
-    model, left_out = _light_model(path)
+    return read_light(path, min_parameters=min_parameters).inventory
+
+
+def read_light(path: Path, *, min_parameters: int = MIN_CANDIDATE_PARAMETERS) -> LightModel:
+    """Read a model file without its large weights; see ``read_inventory``.
+
+    Raises:
+        InputError: See ``read_model``.
+    """
+    model, spans = _skimmed(path)
+    initializers = model.graph.initializer
+    left_out = {initializers[index].name: span for index, span in spans.items()}
     data_files = {external_file(path, tensor) for tensor in external_tensors(model)}
     file_bytes = path.stat().st_size + sum(file.stat().st_size for file in data_files)
-    for index in left_out:
+    for index in spans:
         # Their sizes follow from type and shape, as those of external data do.
-        model.graph.initializer[index].data_location = onnx.TensorProto.EXTERNAL
-    return inventory_of(model, path, file_bytes, min_parameters=min_parameters, external_data=bool(data_files))
+        initializers[index].data_location = onnx.TensorProto.EXTERNAL
+    inventory = inventory_of(model, path, file_bytes, min_parameters=min_parameters, external_data=bool(data_files))
+    for index in spans:
+        initializers[index].ClearField("data_location")
+    return LightModel(model, left_out, inventory)
 
 
-def _light_model(path: Path) -> tuple[onnx.ModelProto, Collection[int]]:
-    """A model without its large weights, and which initializers lack them.
+def _skimmed(path: Path) -> tuple[onnx.ModelProto, Mapping[int, Span]]:
+    """A model without its large weights, and where the data of those initializers is.
 
     Raises:
         InputError: See ``read_model``.
@@ -55,11 +89,11 @@ def _light_model(path: Path) -> tuple[onnx.ModelProto, Collection[int]]:
     skimmed = skim_model(path)
     if skimmed is not None:
         initializers = skimmed.model.graph.initializer
-        if all(payload_bytes(initializers[index]) == nbytes for index, nbytes in skimmed.left_out.items()):
+        if all(payload_bytes(initializers[index]) == span.nbytes for index, span in skimmed.left_out.items()):
             check_model(skimmed.model, path)
             return skimmed.model, skimmed.left_out
     # Whatever is odd about the file, parsing all of it finds out.
-    return read_model(path), ()
+    return read_model(path), {}
 
 
 def inventory_of(
@@ -111,6 +145,8 @@ def _tensor_info(tensor: onnx.TensorProto, declared_bytes: int = 0) -> TensorInf
         raise InputError(f"the initializer {tensor.name!r} has a negative dimension", "export the model again")
     dtype = _DTYPE_NAMES.get(tensor.data_type, "UNDEFINED")
     nbytes = _stored_bytes(tensor, dtype)
+    if len(dims) > _MOST_DIMENSIONS:
+        raise InputError(f"the initializer {tensor.name!r} has {len(dims)} dimensions", "export the model again")
     return TensorInfo(
         name=tensor.name,
         dtype=dtype,
@@ -153,7 +189,9 @@ def _stored_bytes(tensor: onnx.TensorProto, dtype: str) -> int:
     found = len(tensor.raw_data) if tensor.HasField("raw_data") else expected
     if not tensor.HasField("raw_data") and dtype == "FLOAT":
         found = 4 * len(tensor.float_data)
-    if found != expected and dtype != "UNDEFINED":
+    # Of a type that is not known no element takes less than a bit.
+    fits = prod(tensor.dims) <= 8 * found if dtype == "UNDEFINED" else found == expected
+    if not fits:
         raise InputError(
             f"the initializer {tensor.name!r} holds {found} bytes, but its shape asks for {expected}",
             "copy or export the model again",
@@ -207,6 +245,7 @@ def _node_info(node: onnx.NodeProto, tensors: Mapping[str, TensorInfo], depth: i
         attributes={a.name: value for a in node.attribute if (value := _scalar(a)) is not None},
         attribute_bytes={a.name: message_bytes(a.ByteSize()) for a in node.attribute},
         depth=depth,
+        captures=tuple(dict.fromkeys(captures(node))),
     )
 
 

@@ -32,8 +32,15 @@ class SkimmedModel:
     """A model whose large initializers lack their ``raw_data``."""
 
     model: onnx.ModelProto
-    left_out: dict[int, int]
-    """Bytes of ``raw_data`` that were stepped over, by index of the initializer."""
+    left_out: dict[int, Span]
+    """``raw_data`` that was stepped over, by index of the initializer."""
+
+
+class Span(NamedTuple):
+    """A run of bytes in a file."""
+
+    start: int
+    nbytes: int
 
 
 class _IrregularError(Exception):
@@ -122,7 +129,7 @@ class _Windowed:
 
 def _skim(file: _Windowed) -> SkimmedModel:
     pieces: list[bytes] = []
-    left_out: dict[int, int] = {}
+    left_out: dict[int, Span] = {}
     graphs = 0
     for field in file.fields(0, file.size):
         if field.number == _MODEL_GRAPH:
@@ -137,7 +144,7 @@ def _skim(file: _Windowed) -> SkimmedModel:
     return SkimmedModel(model, left_out)
 
 
-def _light_graph(file: _Windowed, graph: _Field, left_out: dict[int, int]) -> bytes:
+def _light_graph(file: _Windowed, graph: _Field, left_out: dict[int, Span]) -> bytes:
     """The graph's bytes without the large weights; what lies between them is copied in long runs."""
     pieces: list[bytes] = []
     copied = graph.content
@@ -146,9 +153,9 @@ def _light_graph(file: _Windowed, graph: _Field, left_out: dict[int, int]) -> by
         if field.number != _GRAPH_INITIALIZER:
             continue
         if field.end - field.content > LARGE_BYTES:
-            light, raw_bytes = _light_tensor(file, field)
-            if raw_bytes:
-                left_out[initializers] = raw_bytes
+            light, raw_data = _light_tensor(file, field)
+            if raw_data.nbytes:
+                left_out[initializers] = raw_data
                 pieces.append(file.slice(copied, field.start))
                 pieces.append(_length_delimited(_GRAPH_INITIALIZER, light))
                 copied = field.end
@@ -157,20 +164,20 @@ def _light_graph(file: _Windowed, graph: _Field, left_out: dict[int, int]) -> by
     return b"".join(pieces)
 
 
-def _light_tensor(file: _Windowed, tensor: _Field) -> tuple[bytes, int]:
-    """A tensor's bytes without its raw data, and how long that is; 0 if it has to be read whole."""
+def _light_tensor(file: _Windowed, tensor: _Field) -> tuple[bytes, Span]:
+    """A tensor's bytes without its raw data, and where that is; nowhere if it has to be read whole."""
     kept: list[_Field] = []
-    raw_bytes = 0
+    raw_data = whole = Span(0, 0)
     for field in file.fields(tensor.content, tensor.end):
-        if field.number == _TENSOR_LOCATION or (field.number == _TENSOR_RAW_DATA and raw_bytes):
-            return b"", 0
+        if field.number == _TENSOR_LOCATION or (field.number == _TENSOR_RAW_DATA and raw_data.nbytes):
+            return b"", whole
         if field.number == _TENSOR_RAW_DATA:
-            raw_bytes = field.end - field.content
+            raw_data = Span(field.content, field.end - field.content)
         else:
             kept.append(field)
-    if raw_bytes <= LARGE_BYTES:
-        return b"", 0
-    return b"".join(file.slice(field.start, field.end) for field in kept), raw_bytes
+    if raw_data.nbytes <= LARGE_BYTES:
+        return b"", whole
+    return b"".join(file.slice(field.start, field.end) for field in kept), raw_data
 
 
 def _length_delimited(number: int, content: bytes) -> bytes:

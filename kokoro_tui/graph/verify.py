@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import onnx
 
 from kokoro_tui.core.inventory import Inventory, NodeInfo
 from kokoro_tui.core.plan import PrecisionPlan
 from kokoro_tui.core.precision import Precision
+from kokoro_tui.core.regions import HalfRegions
 from kokoro_tui.core.support import half_inputs, weight_inputs
 from kokoro_tui.errors import InputError, WorkError
 from kokoro_tui.graph.load import load_external_data, payload_bytes, read_model
-from kokoro_tui.graph.read_inventory import inventory_of
+from kokoro_tui.graph.read_inventory import read_light
+from kokoro_tui.graph.skim import Span
 
 _QUANTIZED_OPS = {
     "Conv": "ConvInteger", "MatMul": "MatMulInteger", "Gemm": "MatMulInteger", "LSTM": "DynamicQuantizeLSTM",
@@ -37,11 +40,11 @@ def verify_against_plan(path: Path, before: Inventory, plan: PrecisionPlan) -> I
         WorkError: ONNX's checker refuses it, its inputs or outputs changed, or nodes do not have their precision.
     """
     try:
-        model = read_model(path)
-        after = inventory_of(model, path, path.stat().st_size)
+        light = read_light(path)
     except InputError as error:
         raise WorkError(f"the written model cannot be read back: {error.message}", "report this") from error
-    check_structure(model)
+    after = light.inventory
+    check_structure(light.model, light.left_out)
     faults = [*_interface_faults(before, after), *_plan_faults(before, after, plan)]
     if faults:
         shown = "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
@@ -63,24 +66,29 @@ def ensure_valid(path: Path) -> None:
         raise InputError(f"{path.name} is not valid: {error.message}", "export the model again") from error
 
 
-def check_structure(model: onnx.ModelProto) -> None:
+def check_structure(model: onnx.ModelProto, left_out: Mapping[str, Span] = MappingProxyType({})) -> None:
     """Run ONNX's checker; ``model`` is changed by it.
 
     Large initializers become graph inputs first: the checker serializes the model, which takes seconds with them.
     What it would say of them is whether their data has the length that their shape asks for; that is compared here.
 
+    Args:
+        model: The model.
+        left_out: Data that was stepped over when it was read, by initializer.
+
     Raises:
         WorkError: The checker's first complaint.
     """
     graph = model.graph
-    large = [t for t in graph.initializer if len(t.raw_data) > _MAX_SMALL_TENSOR]
-    small = [t for t in graph.initializer if len(t.raw_data) <= _MAX_SMALL_TENSOR]
+    lengths = {t.name: left_out[t.name].nbytes if t.name in left_out else len(t.raw_data) for t in graph.initializer}
+    large = [t for t in graph.initializer if lengths[t.name] > _MAX_SMALL_TENSOR]
+    small = [t for t in graph.initializer if lengths[t.name] <= _MAX_SMALL_TENSOR]
     known = {value.name for value in graph.input}
     for tensor in large:
         expected = payload_bytes(tensor)
-        if expected != len(tensor.raw_data):
+        if expected != lengths[tensor.name]:
             raise WorkError(
-                f"the initializer {tensor.name} has {len(tensor.raw_data)} bytes, not {expected}",
+                f"the initializer {tensor.name} has {lengths[tensor.name]} bytes, not {expected}",
                 "report this",
             )
         if tensor.name not in known:
@@ -109,6 +117,7 @@ def _interface_faults(before: Inventory, after: Inventory) -> Iterator[str]:
 
 
 def _plan_faults(before: Inventory, after: Inventory, plan: PrecisionPlan) -> Iterator[str]:
+    plan = HalfRegions(before).spread(plan)
     result = _Result(after)
     half_nodes = [n for n in before.main_nodes if plan.precision_of(n.key) is Precision.FP16]
     result.half_values |= {name for node in half_nodes if (twin := result.half_twin(node)) for name in twin.outputs}

@@ -277,10 +277,10 @@ def test_a_shared_weight_is_converted_once(tmp_path: Path) -> None:
     pair = ("/encoder/bert/layer/query/MatMul", "/encoder/bert/layer/query_1/MatMul")
     model = built(toy_kokoro(), dict.fromkeys(pair, W8), tmp_path)
     stored = [tensor.name for tensor in model.graph.initializer if tensor.name.startswith("bert.shared")]
-    assert stored == ["bert.shared__w81", "bert.shared__w81_scale"]
+    assert stored == ["bert.shared__w8s1", "bert.shared__w8s1_scale", "bert.shared__w8s1_shape"]
     assert ops_of(model).count("DequantizeLinear") == 1
     readers = [node.input[1] for node in model.graph.node if node.name in pair]
-    assert readers == ["bert.shared__w81_dq", "bert.shared__w81_dq"]
+    assert readers == ["bert.shared__w8s1_dq", "bert.shared__w8s1_dq"]
 
 
 def test_a_weight_that_is_read_at_three_precisions_is_stored_in_three_forms(tmp_path: Path) -> None:
@@ -293,8 +293,8 @@ def test_a_weight_that_is_read_at_three_precisions_is_stored_in_three_forms(tmp_
     plan = {"n1": FP16, "n2": INT8, "n3": W8}
     result = built(model, plan, tmp_path)
     types = {t.name: onnx.TensorProto.DataType.Name(t.data_type) for t in result.graph.initializer}
-    assert {name: kind for name, kind in types.items() if "scale" not in name and "zero" not in name} == {
-        "w": "FLOAT", "w__fp16": "FLOAT16", "w__quantized_int8": "INT8", "w__w81": "INT8",
+    assert {name: kind for name, kind in types.items() if not name.endswith(("scale", "zero_point", "shape"))} == {
+        "w": "FLOAT", "w__fp16": "FLOAT16", "w__quantized_int8": "INT8", "w__w8s1": "INT8",
     }  # fmt: skip
     x = normal(2, 6, seed=9)
     exact, *others = run(result, x=x)
