@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from kokoro_tui.audio.distance import compare, frames_moved
+from kokoro_tui.audio.waveform import SAMPLE_RATE
 from kokoro_tui.engine.session import Rendering, SpeechModel, Waveform
 from kokoro_tui.speech.utterance import Utterance
+
+Durations = npt.NDArray[np.int64]
+"""Frames of 25 ms per token, the padding at both ends included, shape [tokens]."""
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,12 @@ class Measurement:
     """Samples at 24 kHz, with the candidate's own durations."""
     paired: bool = True
     """Whether both drew the same noise; without it the distance holds 0.13 to 0.18 of noise alone."""
+    reference_durations: Durations | None = None
+    """Of the reference, several clips one after the other; None where the model does not tell durations."""
+    candidate_durations: Durations | None = None
+    """The candidate's own, as in ``candidate``."""
+    pinned_candidate: Waveform | None = None
+    """Samples at 24 kHz, held to the reference's durations and so in step with it; None unless ``pinned``."""
 
 
 def render_all(
@@ -65,31 +78,66 @@ def measure(
         references: What the reference model gave for each clip.
         progress: Called with the share of the clips that is done.
     """
-    free = []
-    comparisons = []
-    moved: list[int] = []
+    found = []
     for index, (clip, reference) in enumerate(zip(clips, references, strict=True)):
-        own = candidate.run(clip)
-        judged = own
-        if own.durations is not None and reference.durations is not None:
-            moved.append(frames_moved(reference.durations, own.durations))
-            if moved[-1] and candidate.pinnable:
-                judged = candidate.run(clip, durations=reference.durations)
-        comparisons.append(compare(reference.waveform, judged.waveform))
-        free.append(own)
+        found.append(_measure_clip(candidate, clip, reference))
         progress((index + 1) / len(clips))
+    return combine(found)
+
+
+def combine(parts: Sequence[Measurement]) -> Measurement:
+    """One measurement over the clips of several, one after the other.
+
+    Args:
+        parts: At least one, each counted once in the means.
+    """
+    moved = [part.frames_moved for part in parts if part.frames_moved is not None]
     return Measurement(
-        mel_distance=fmean(c.mel_distance for c in comparisons),
-        added_noise_db=fmean(c.added_noise_db for c in comparisons),
+        mel_distance=fmean(part.mel_distance for part in parts),
+        added_noise_db=fmean(part.added_noise_db for part in parts),
         frames_moved=max(moved, default=None),
-        pinned=candidate.pinnable and len(moved) == len(clips),
-        reference_factor=_factor(references),
-        candidate_factor=_factor(free),
-        reference=np.concatenate([r.waveform for r in references]),
-        candidate=np.concatenate([r.waveform for r in free]),
-        paired=not candidate.unpaired,
+        pinned=all(part.pinned for part in parts),
+        # By their lengths, since a factor is time over length.
+        reference_factor=fmean((p.reference_factor for p in parts), (p.reference.size for p in parts)),
+        candidate_factor=fmean((p.candidate_factor for p in parts), (p.candidate.size for p in parts)),
+        reference=np.concatenate([part.reference for part in parts]),
+        candidate=np.concatenate([part.candidate for part in parts]),
+        paired=all(part.paired for part in parts),
+        reference_durations=_joined([part.reference_durations for part in parts]),
+        candidate_durations=_joined([part.candidate_durations for part in parts]),
+        pinned_candidate=_joined([part.pinned_candidate for part in parts]),
     )
 
 
-def _factor(renderings: Sequence[Rendering]) -> float:
-    return sum(r.seconds for r in renderings) * 24_000 / sum(r.waveform.size for r in renderings)
+def _measure_clip(candidate: SpeechModel, clip: Utterance, reference: Rendering) -> Measurement:
+    own = judged = candidate.run(clip)
+    moved = None
+    if own.durations is not None and reference.durations is not None:
+        moved = frames_moved(reference.durations, own.durations)
+        if moved and candidate.pinnable:
+            judged = candidate.run(clip, durations=reference.durations)
+    pinned = candidate.pinnable and moved is not None
+    comparison = compare(reference.waveform, judged.waveform)
+    return Measurement(
+        mel_distance=comparison.mel_distance,
+        added_noise_db=comparison.added_noise_db,
+        frames_moved=moved,
+        pinned=pinned,
+        reference_factor=_factor(reference),
+        candidate_factor=_factor(own),
+        reference=reference.waveform,
+        candidate=own.waveform,
+        paired=not candidate.unpaired,
+        reference_durations=reference.durations,
+        candidate_durations=own.durations,
+        pinned_candidate=judged.waveform if pinned else None,
+    )
+
+
+def _factor(rendering: Rendering) -> float:
+    return rendering.seconds * SAMPLE_RATE / rendering.waveform.size
+
+
+def _joined(parts: Sequence[npt.NDArray[Scalar] | None]) -> npt.NDArray[Scalar] | None:
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if len(known) == len(parts) else None
