@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kokoro_tui.audio.mixer import RAMP_SECONDS, Mixer, match_levels
+from kokoro_tui.audio.align import TimeMap
+from kokoro_tui.audio.mixer import RAMP_SECONDS, Mixer
 from kokoro_tui.audio.waveform import SAMPLE_RATE, Waveform
 from kokoro_tui.errors import InputError
 from tests.audio.signals import noise, sine
@@ -200,25 +201,141 @@ def test_an_unknown_track_is_refused(which: int) -> None:
         mixer.switch(which)
     with pytest.raises(InputError, match=f"no rendering {which}"):
         mixer.request_switch_at(0, which)
+    with pytest.raises(InputError, match=f"no rendering {which}"):
+        mixer.set_gain(which, 2.0)
 
 
-def test_levels_follow_the_first_track_which_stays_as_it_is() -> None:
-    first, second = match_levels([A, 3 * B])
-    np.testing.assert_array_equal(first, A)
-    assert float(np.sqrt(np.mean(second**2))) == pytest.approx(float(np.sqrt(np.mean(A**2))), rel=1e-6)
-    assert second.dtype == np.float32
+# Repeating
 
 
-def test_levels_never_clip_and_stay_matched() -> None:
-    peaky = np.zeros(2400, dtype=np.float32)
-    peaky[::240] = 0.5
-    first, second = match_levels([sine(440.0, 0.1, amplitude=0.9), peaky])
-    assert max(np.abs(first).max(), np.abs(second).max()) == pytest.approx(1.0)
-    assert max(np.abs(first).max(), np.abs(second).max()) <= 1.0
-    assert np.mean(first**2) == pytest.approx(np.mean(second**2), rel=1e-5)
+@given(block=st.integers(1, 700), start=st.integers(0, 1500), length=st.integers(300, 800))
+@settings(max_examples=30, deadline=None)
+def test_a_loop_plays_its_stretch_over_and_over(block: int, start: int, length: int) -> None:
+    mixer = _mixer()
+    mixer.repeat(start, start + length)
+    mixer.play(start)
+    heard = np.concatenate([mixer.render(block) for _ in range(3 * length // block + 1)])
+    for turn in range(3):
+        first = turn * length
+        stretch = heard[first + RAMP : first + length]
+        np.testing.assert_array_equal(stretch, A[start + RAMP : start + RAMP + stretch.size])
+    assert mixer.playing
 
 
-def test_silence_has_no_level_to_match() -> None:
-    silence = np.zeros(100, dtype=np.float32)
-    np.testing.assert_array_equal(match_levels([A, silence])[1], silence)
-    np.testing.assert_array_equal(match_levels([silence, A])[1], A)
+def test_a_loop_to_the_very_end_goes_on() -> None:
+    mixer = _mixer()
+    mixer.repeat(A.size - 500, A.size)
+    mixer.play(A.size - 500)
+    heard = mixer.render(1500)
+    np.testing.assert_array_equal(heard[500 + RAMP : 1000], A[A.size - 500 + RAMP :])
+    assert mixer.playing
+
+
+def test_playing_behind_a_loop_goes_to_its_start_and_before_it_runs_into_it() -> None:
+    mixer = _mixer()
+    mixer.repeat(500, 1000)
+    mixer.play(1500)
+    np.testing.assert_array_equal(mixer.render(400)[RAMP:], A[500 + RAMP : 900])
+    mixer.seek(0)
+    np.testing.assert_array_equal(mixer.render(600)[RAMP:], A[RAMP:600])
+
+
+def test_without_its_loop_a_track_plays_to_the_end() -> None:
+    mixer = _mixer()
+    mixer.repeat(500, 1000)
+    mixer.play(500)
+    mixer.render(400)
+    mixer.repeat_nothing()
+    assert mixer.loop is None
+    mixer.render(A.size)
+    assert mixer.idle
+
+
+@pytest.mark.parametrize(
+    ("asked", "given_loop"),
+    [((700, 700), (700, 700 + 2 * RAMP)), ((-5, 10**6), (0, A.size)), ((10**6, 10**6), (A.size - 2 * RAMP, A.size))],
+)
+def test_loops_are_kept_within_the_tracks_and_longer_than_their_ramps(
+    asked: tuple[int, int], given_loop: tuple[int, int]
+) -> None:
+    mixer = _mixer()
+    mixer.repeat(*asked)
+    assert mixer.loop == given_loop
+
+
+def test_the_seam_of_a_loop_is_a_crossfade() -> None:
+    tone = sine(200.0, 0.5)
+    mixer = _mixer(tone)
+    mixer.repeat(1000, 5030)
+    mixer.play(1000)
+    steps = np.abs(np.diff(mixer.render(20_000)[RAMP:]))
+    assert steps.max() < 0.5 * (2 * np.pi * 200 / SAMPLE_RATE + np.pi / RAMP)
+
+
+# Gains
+
+
+def test_volume_and_gain_multiply_after_a_ramp() -> None:
+    mixer = _mixer()
+    mixer.play()
+    mixer.render(500)
+    mixer.set_volume(0.5)
+    mixer.set_gain(1, 4.0)
+    np.testing.assert_array_equal(mixer.render(500)[RAMP:], np.float32(0.5) * A[500 + RAMP : 1000])
+    mixer.switch(1)
+    np.testing.assert_array_equal(mixer.render(500)[RAMP:], np.float32(2.0) * B[1000 + RAMP : 1500])
+    assert (mixer.volume, mixer.gains) == (0.5, (1.0, 4.0))
+
+
+def test_a_change_of_volume_is_no_step() -> None:
+    mixer = _mixer(sine(200.0, 0.5))
+    mixer.play()
+    mixer.render(2000)
+    mixer.set_volume(0.1)
+    steps = np.abs(np.diff(mixer.render(2000)))
+    assert steps.max() < 0.5 * (2 * np.pi * 200 / SAMPLE_RATE + np.pi / RAMP)
+
+
+# Tracks with another timing
+
+LONGER = np.concatenate([A[:600], noise(0.05, seed=3), A[600:]])
+"""A with 1,200 frames more after the first 600."""
+STRETCH = TimeMap(np.array([0.0, 0.025, 0.05, 0.1]), np.array([0.0, 0.025, 0.1, 0.15]))
+"""The second 600 frames of A are 1,800 frames of LONGER."""
+
+
+def test_switching_goes_on_at_the_same_phoneme() -> None:
+    mixer = Mixer((A, LONGER), RAMP, (None, STRETCH))
+    assert mixer.length == A.size
+    mixer.play()
+    mixer.render(1500)
+    mixer.switch(1)
+    np.testing.assert_array_equal(mixer.render(400)[RAMP:], LONGER[2700 + RAMP : 3100])
+    assert mixer.position == 1900
+    mixer.switch(0)
+    np.testing.assert_array_equal(mixer.render(400)[RAMP:], A[1900 + RAMP : 2300])
+
+
+def test_a_track_with_another_timing_plays_to_its_own_end_unchanged() -> None:
+    mixer = Mixer((A, LONGER), RAMP, (None, STRETCH))
+    mixer.switch(1)
+    mixer.play()
+    heard = mixer.render(LONGER.size + 100)
+    np.testing.assert_array_equal(heard[RAMP : LONGER.size], LONGER[RAMP:])
+    assert not heard[LONGER.size :].any()
+    assert mixer.idle
+
+
+def test_seeks_loops_and_switches_are_places_of_the_common_axis() -> None:
+    mixer = Mixer((A, LONGER), RAMP, (None, STRETCH))
+    mixer.switch(1)
+    mixer.repeat(1200, 1800)
+    mixer.play(1200)
+    heard = mixer.render(1200)
+    np.testing.assert_array_equal(heard[RAMP:600], LONGER[2400 + RAMP : 3000])
+    np.testing.assert_array_equal(heard[600 + RAMP :], LONGER[2400 + RAMP : 3000])
+    mixer.repeat_nothing()
+    mixer.seek(1200)
+    mixer.request_switch_at(1800, 0)
+    heard = mixer.render(900)
+    np.testing.assert_array_equal(heard[600 + RAMP :], A[1800 + RAMP : 2100])

@@ -26,6 +26,8 @@ _MEMBERS_CELLS = 4
 """Cells after a name for the number of a group's members."""
 TRIAL_COLUMNS = ("fp16", "int8", "w8")
 """Keys of the columns that show trial distances, in the order of ``NodeRow.distances``."""
+RISK_MARK = "!"
+"""Behind a precision that a built-in rule warns of; the node's details say why."""
 _DOWN, _UP = "\u25be", "\u25b4"
 
 
@@ -243,7 +245,7 @@ def _after_cell(row: NodeRow) -> Text:
 def _precision_cell(row: NodeRow) -> Text:
     if row.precision is None:
         return Text("mixed", style=f"{_PREFIX}mixed")
-    return Text(row.precision.label, style=f"{_PREFIX}{row.precision}")
+    return Text(f"{row.precision.label}{RISK_MARK if row.risky else ''}", style=f"{_PREFIX}{row.precision}")
 
 
 def _lock_cell(row: NodeRow) -> Text:

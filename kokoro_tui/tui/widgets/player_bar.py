@@ -1,4 +1,4 @@
-"""The player: what the last build gave, and playing it against the original."""
+"""The player: what the last build gave, how it sounds and how it looks."""
 
 from __future__ import annotations
 
@@ -9,19 +9,26 @@ from typing import TYPE_CHECKING
 from rich.style import Style
 from rich.text import Text
 from textual import events
+from textual.app import ComposeResult
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
+from textual.widgets import Static
 
 from kokoro_tui.tui.audition import AuditionResult
 from kokoro_tui.tui.bindings import PLAYER_BINDINGS
-from kokoro_tui.tui.formats import count, distance, duration, mib, short_path
+from kokoro_tui.tui.formats import duration
+from kokoro_tui.tui.widgets import player_text
+from kokoro_tui.tui.widgets.sound_view import SoundView
 
 if TYPE_CHECKING:
+    from kokoro_tui.audio.analysis import Analysis
     from kokoro_tui.audio.player import PlayerState
 
 _FULL, _REST, _HEAD = "\u2501", "\u2500", "\u25cf"
 _REFRESH_SECONDS = 1 / 15
+_TALL = 30
+_WIDE, _LONG_TAIL, _SHORT_TAIL = 70, 32, 14
 
 
 @dataclass(frozen=True)
@@ -36,33 +43,86 @@ class Building:
 
 
 class PlayerBar(Widget, can_focus=True):
-    """Three faces: nothing built yet, a build going on, and two renderings to be heard."""
+    """Three faces: nothing built yet, a build going on, and two renderings to be heard and seen."""
 
     COMPONENT_CLASSES = {f"player-bar--{name}" for name in ("dim", "key", "on", "done", "rest", "warning")}
     BINDINGS = [*PLAYER_BINDINGS]
 
-    building: reactive[Building | None] = reactive(None, layout=True)
-    result: reactive[AuditionResult | None] = reactive(None, layout=True)
-    stale: reactive[bool] = reactive(False, layout=True)
+    building: reactive[Building | None] = reactive(None)
+    result: reactive[AuditionResult | None] = reactive(None)
+    index: reactive[int] = reactive(0)
+    """Which of the sentences is loaded."""
+    analysis: reactive[Analysis | None] = reactive(None)
+    """The loaded sentence; None until it is computed."""
+    stale: reactive[bool] = reactive(False)
     """Whether the plan has changed since the build."""
-    silence: reactive[str] = reactive("", layout=True)
+    differs: reactive[str] = reactive("")
+    """How else what is heard differs from what was chosen."""
+    silence: reactive[str] = reactive("")
     """Why nothing can be heard."""
+    note: reactive[str] = reactive("")
+    """What else the user should know about the sound."""
     played: reactive[PlayerState | None] = reactive(None)
     """What the player does."""
+    gain: reactive[float] = reactive(0.0)
+    """How much the difference is raised, in dB."""
 
-    class SwitchAsked(Message):
-        """The other rendering is to be heard."""
-
-    class SeekAsked(Message):
-        """Another place is to be heard.
+    class TrackAsked(Message):
+        """Another track is to be heard.
 
         Args:
-            seconds: Where to, from the start.
+            which: 0 for A, 1 for B, 2 for the difference.
+        """
+
+        def __init__(self, which: int) -> None:
+            super().__init__()
+            self.which = which
+
+    class StepAsked(Message):
+        """A place further on, or back, is to be heard.
+
+        Args:
+            seconds: How far on.
         """
 
         def __init__(self, seconds: float) -> None:
             super().__init__()
             self.seconds = seconds
+
+    class BoundAsked(Message):
+        """The place that is heard is to be an end of what is repeated.
+
+        Args:
+            is_start: Whether it is the first one.
+        """
+
+        def __init__(self, *, is_start: bool) -> None:
+            super().__init__()
+            self.is_start = is_start
+
+    class SentenceAsked(Message):
+        """Another sentence is to be heard.
+
+        Args:
+            index: Which one.
+        """
+
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.index = index
+
+    class LoudnessAsked(Message):
+        """Everything, or the difference, is to be louder or softer.
+
+        Args:
+            volume_db: Change of the volume in dB.
+            gain_db: Change of the gain of the difference in dB.
+        """
+
+        def __init__(self, volume_db: float = 0.0, gain_db: float = 0.0) -> None:
+            super().__init__()
+            self.volume_db = volume_db
+            self.gain_db = gain_db
 
     class Left(Message):
         """The user has gone back to the table."""
@@ -70,13 +130,38 @@ class PlayerBar(Widget, can_focus=True):
     class Ticked(Message):
         """Time to ask the player where it is."""
 
+    def compose(self) -> ComposeResult:
+        """Where it is, what it is, and what it looks like."""
+        yield Static(id="player-position", markup=False)
+        yield Static(id="player-figures", markup=False)
+        yield SoundView(id="player-view")
+
     def on_mount(self) -> None:
         """Follow the clock only while something moves."""
         self._clock = self.set_interval(_REFRESH_SECONDS, self._tick, pause=True)
+        self._show()
+
+    @property
+    def view(self) -> SoundView:
+        """The picture."""
+        return self.query_one(SoundView)
+
+    @property
+    def text(self) -> str:
+        """The plain text on show."""
+        position = self._position_text()
+        return "\n".join([*([position.plain] if position is not None else []), self._figures_text().plain])
+
+    @property
+    def can_be_heard(self) -> bool:
+        """Whether two renderings are loaded and no build goes on."""
+        return self.analysis is not None and self.played is not None and self.building is None
+
+    # Changes
 
     def _tick(self) -> None:
         if self.building is not None:
-            self.refresh()
+            self._show_position()
         else:
             self.post_message(self.Ticked())
 
@@ -84,10 +169,48 @@ class PlayerBar(Widget, can_focus=True):
         """Keep the elapsed time going."""
         self.set_class(building is not None or self.result is not None, "-busy")
         self._follow()
+        self._show()
 
-    def watch_played(self, played: PlayerState | None) -> None:
+    def watch_played(self, before: PlayerState | None, played: PlayerState | None) -> None:
         """Keep the position going."""
         self._follow()
+        self._show_position()
+        if played is None:
+            return
+        view = self.view
+        view.position, view.heard = played.position_seconds, played.which
+        view.loop = played.loop
+        if before is None or (before.loop, before.volume) != (played.loop, played.volume):
+            self._show_figures()
+
+    def watch_analysis(self, analysis: Analysis | None) -> None:
+        """Show another sentence."""
+        self.view.analysis = analysis
+        self._show()
+
+    def watch_result(self) -> None:
+        """Show another build."""
+        self.set_class(self.building is not None or self.result is not None, "-busy")
+        self._show()
+
+    def watch_index(self) -> None:
+        """Name another sentence."""
+        self._show()
+
+    def watch_stale(self) -> None:
+        """Warn, or stop warning."""
+        self._show_figures()
+
+    watch_silence = watch_note = watch_gain = watch_differs = watch_stale
+
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Say more while there is room."""
+        super().watch_has_focus(has_focus)
+        self._show()
+
+    def on_resize(self) -> None:
+        """Fit the lines to the width."""
+        self._show()
 
     def _follow(self) -> None:
         if self.building is not None or (self.played is not None and self.played.playing):
@@ -98,8 +221,14 @@ class PlayerBar(Widget, can_focus=True):
     # Keys and mouse
 
     def action_switch(self) -> None:
-        """Hear the other rendering."""
-        self.post_message(self.SwitchAsked())
+        """Hear the other rendering; from the difference go back to A."""
+        if self.played is not None:
+            self.post_message(self.TrackAsked(1 if self.played.which == 0 else 0))
+
+    def action_difference(self) -> None:
+        """Hear the difference, or A again."""
+        if self.played is not None:
+            self.post_message(self.TrackAsked(0 if self.played.which == 2 else 2))
 
     def action_leave(self) -> None:
         """Go back to the table."""
@@ -111,87 +240,155 @@ class PlayerBar(Widget, can_focus=True):
 
     def action_seek(self, seconds: float) -> None:
         """Go on or back by a time span."""
-        if self.played is not None:
-            self.post_message(self.SeekAsked(self.played.position_seconds + seconds))
+        self.post_message(self.StepAsked(seconds))
+
+    def action_volume(self, decibels: float) -> None:
+        """Make everything louder or softer."""
+        self.post_message(self.LoudnessAsked(volume_db=decibels))
+
+    def action_gain(self, decibels: float) -> None:
+        """Make the difference louder or softer."""
+        self.post_message(self.LoudnessAsked(gain_db=decibels))
+
+    def action_sentence(self, step: int) -> None:
+        """Go to another sentence."""
+        if self.result is not None and 0 <= self.index + step < len(self.result.clips):
+            self.post_message(self.SentenceAsked(self.index + step))
+
+    def action_loop_from(self) -> None:
+        """Repeat from here to the end, or to where the loop ended."""
+        self.post_message(self.BoundAsked(is_start=True))
+
+    def action_loop_to(self) -> None:
+        """Repeat up to here from the start, or from where the loop began."""
+        self.post_message(self.BoundAsked(is_start=False))
+
+    def action_unloop(self) -> None:
+        """Play on to the end again."""
+        self.post_message(SoundView.RepeatAsked(None))
+
+    def action_zoom(self) -> None:
+        """Show the place that is heard more closely, or all."""
+        self.view.zoomed = not self.view.zoomed
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Switching and seeking need something to hear, and escape stops a build first."""
-        if action in ("switch", "seek"):
-            return self.result is not None and self.result.measurement is not None and self.building is None
+        """Everything but leaving needs something to hear, and escape stops a build first."""
         if action == "escape":
             return self.building is None
-        return True
+        if action == "sentence":
+            return self.can_be_heard and self.result is not None and len(self.result.clips) > 1
+        if action == "unloop":
+            return self.played is not None and self.played.loop is not None
+        own = ("switch", "difference", "seek", "volume", "gain", "loop_from", "loop_to", "zoom")
+        return self.can_be_heard if action in own else True
 
-    def on_click(self, event: events.Click) -> None:
-        """Seek with a click on the position line, switch with one on the letter."""
-        content = event.get_content_offset(self)
-        if content is None or content.y != 0 or self.played is None:
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Seek on the position line, choose a track on its letter."""
+        line = self.query_one("#player-position", Static)
+        content = event.get_content_offset(line)
+        if content is None or content.y != 0 or self.played is None or not self.can_be_heard:
             return
         start, cells = self._line_span()
         if content.x < start:
-            self.post_message(self.SwitchAsked())
+            which = event.style.meta.get("track")
+            self.action_switch() if which is None else self.post_message(self.TrackAsked(which))
         elif content.x < start + cells:
-            self.post_message(self.SeekAsked((content.x - start) / cells * self.played.duration_seconds))
+            seconds = (content.x - start) / cells * self.played.duration_seconds
+            self.post_message(SoundView.SeekAsked(seconds))
 
     # Drawing
 
-    def render(self) -> Text:
-        """The face of the moment."""
+    def _show(self) -> None:
+        """Both the line that moves and the lines that do not."""
+        self._show_position()
+        self._show_figures()
+
+    def _show_position(self) -> None:
+        line = self.query_one("#player-position", Static)
+        text = self._position_text()
+        line.display = text is not None
+        if text is not None:
+            line.update(text, layout=False)
+
+    def _show_figures(self) -> None:
+        self.query_one("#player-figures", Static).update(self._figures_text())
+        self.view.display = self.analysis is not None and self.building is None
+
+    def _position_text(self) -> Text | None:
         if self.building is not None:
-            return self._render_building(self.building)
+            return self._building_line(self.building)
+        if self.played is None or self.result is None:
+            return None
+        return self._position_line(self.played)
+
+    def _figures_text(self) -> Text:
+        if self.building is not None:
+            text = Text(f"{self.building.stage}  ").append("esc", self._style("key"))
+            return text.append(" stops it", self._style("dim"))
         if self.result is None:
             text = Text().append("b", self._style("key"))
             return text.append(" builds this plan and plays it against the original", self._style("dim"))
-        return self._render_result(self.result)
+        return self._result_lines(self.result)
 
-    def _render_building(self, building: Building) -> Text:
-        elapsed = duration(monotonic() - building.started)
-        tail = f" {building.share:4.0%}  {elapsed}"
+    def _building_line(self, building: Building) -> Text:
+        tail = f" {building.share:4.0%}  {duration(monotonic() - building.started)}"
         cells = max(6, self.content_size.width - len(tail))
-        text = self._bar(building.share, min(cells, 40), head=False)
-        text.append(tail)
-        text.append(f"\n{building.stage}  ")
-        text.append("esc", self._style("key"))
-        return text.append(" stops it", self._style("dim"))
+        return self._bar(building.share, min(cells, 40), head=False).append(tail)
 
-    def _render_result(self, result: AuditionResult) -> Text:
-        lines = [
-            *([self._position_line(self.played)] if self.played is not None and not self.silence else []),
-            Text(self._figures(result)),
-            *(Text(line, self._style("dim")) for line in _paths(result)),
-        ]
-        found = result.measurement
-        if found is not None:
-            factors = f"real-time factor A {found.reference_factor:.2f}  B {found.candidate_factor:.2f}"
-            lines.append(Text(f"{factors}  voice {result.voice}", self._style("dim")))
-        stale = "the plan has changed since; b builds it again" if self.stale else ""
-        unpaired = "the noise could not be paired: 0.13 to 0.18 of the distance is noise"
-        warnings = (stale, unpaired if found is not None and not found.paired else "", self.silence, *result.notes)
-        lines += [Text(line, self._style("warning")) for line in warnings if line]
-        return Text("\n").join(lines)
+    def _result_lines(self, result: AuditionResult) -> Text:
+        lines = [player_text.figures(result, self.index)]
+        if self.has_focus and self.analysis is not None:
+            lines.append(player_text.sentence(result, self.index))
+            lines.append(player_text.hearing(self.analysis, self.played, self.gain))
+            lines += [player_text.folder(result, self.index)] if self.size.height >= _TALL else []
+        else:
+            lines += player_text.files(result, self.index) if self.silence or self.analysis is None else []
+            lines += player_text.times(result, self.index)
+        texts = [Text(line, self._style("dim") if number else "") for number, line in enumerate(lines)]
+        if self.has_focus:
+            # Here every line below this one costs the picture one.
+            for text in texts:
+                text.truncate(max(1, self.content_size.width), overflow="ellipsis")
+        texts += [Text(line, self._style("warning")) for line in self._warnings(result) if line]
+        return Text("\n").join(texts)
 
-    def _figures(self, result: AuditionResult) -> str:
-        figures = [f"{mib(result.original_bytes)} \u2192 {mib(result.final_bytes)} MiB"]
+    def _warnings(self, result: AuditionResult) -> tuple[str, ...]:
         found = result.measurement
-        if found is not None:
-            figures += [f"mel {distance(found.mel_distance)}", f"noise {found.added_noise_db:+.1f} dB"]
-            if found.frames_moved is not None:
-                figures.append(f"{count(found.frames_moved, 'frame')} moved")
-        return "  ".join(figures)
+        unpaired = found is not None and not found.paired
+        return (
+            "the plan has changed since; b builds it again" if self.stale else "",
+            self.differs,
+            "the noise could not be paired: 0.13 to 0.18 of the distance is noise" if unpaired else "",
+            self.silence,
+            self.note,
+            *result.notes,
+        )
 
     def _position_line(self, played: PlayerState) -> Text:
         start, cells = self._line_span()
-        text = Text().append("\u25b6 " if played.playing else "\u2016 ", self._style("on" if played.playing else "dim"))
-        for index, letter in enumerate("AB"):
-            text.append(f" {letter} ", self._style("on" if index == played.which else "dim"))
+        text = Text(no_wrap=True)
+        text.append("\u25b6 " if played.playing else "\u2016 ", self._style("on" if played.playing else "dim"))
+        for index, name in enumerate(player_text.TRACKS):
+            style = self._style("on" if index == played.which else "dim") + Style.from_meta({"track": index})
+            text.append(f" {name} ", style)
         text.append(" " * (start - len(text)))
         share = played.position_seconds / played.duration_seconds if played.duration_seconds else 0.0
         text.append_text(self._bar(share, cells, head=True))
-        return text.append(f" {played.position_seconds:.1f} / {played.duration_seconds:.1f} s")
+        text.append(f" {played.position_seconds:.1f} / {played.duration_seconds:.1f} s")
+        token = self.analysis.token_at(played.position_seconds) if self.analysis is not None else None
+        if token is not None and token.symbol.strip() and self._is_wide:
+            text.append(f"  {player_text.phoneme(token)}", self._style("warning" if token.moved else "dim"))
+        return text
 
     def _line_span(self) -> tuple[int, int]:
         """Where the position line starts, and its length in cells."""
-        return 9, max(6, min(60, self.content_size.width - 9 - 14))
+        tail = _LONG_TAIL if self._is_wide else _SHORT_TAIL
+        return 14, max(6, min(60, self.content_size.width - 14 - tail))
+
+    @property
+    def _is_wide(self) -> bool:
+        """Whether there is room for the phoneme behind the position."""
+        return self.content_size.width >= _WIDE
 
     def _bar(self, share: float, cells: int, *, head: bool) -> Text:
         done = min(cells, round(share * cells))
@@ -202,8 +399,3 @@ class PlayerBar(Widget, can_focus=True):
 
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(f"player-bar--{name}", partial=True)
-
-
-def _paths(result: AuditionResult) -> list[str]:
-    """Where both renderings lie; their file names say which is which."""
-    return [short_path(path) for path in (result.original_wav, result.candidate_wav) if path is not None]

@@ -11,6 +11,7 @@ from textual.widget import Widget
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.tui.formats import ALMOST, distance, mib, saved_percent
 from kokoro_tui.tui.state import WorkState
+from kokoro_tui.tui.wording import TargetNote
 
 _PREFIX = "size-bar--"
 _FULL = "\u2584"
@@ -19,9 +20,13 @@ _FULL = "\u2584"
 class SizeBar(Widget):
     """Two lines: figures, and a stacked bar over the size of the source model."""
 
-    COMPONENT_CLASSES = {f"{_PREFIX}{name}" for name in (*Precision, "saved", "dim", "strong", "predicted", "measured")}
+    COMPONENT_CLASSES = {
+        f"{_PREFIX}{name}" for name in (*Precision, "saved", "dim", "strong", "predicted", "measured", "target")
+    }
 
     work: reactive[WorkState | None] = reactive(None)
+    target: reactive[TargetNote | None] = reactive(None)
+    """What the plan brings to the chosen target."""
 
     @property
     def text(self) -> str:
@@ -55,6 +60,8 @@ class SizeBar(Widget):
             line.append(f"   mel {ALMOST} {distance(work.predicted.mel_distance)} predicted", self._style("predicted"))
             if work.predicted.untried:
                 line.append(f" +{work.predicted.untried} untried", self._style("dim"))
+        if self.target is not None:
+            line.append(f"   {self.target.text}", self._style("target" if self.target.warns else "dim"))
         return line
 
     def _counts(self) -> Text:

@@ -11,10 +11,11 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from kokoro_tui.core.trials import TrialStatus
 from kokoro_tui.tui.formats import count, distance, duration, printable
 
 if TYPE_CHECKING:
-    from kokoro_tui.core.trials import TrialRow
+    from kokoro_tui.core.trials import TrialRow, TrialTable
     from kokoro_tui.trials.run import TrialProgress
 
 _FULL, _EMPTY = "\u2501", "\u2500"
@@ -32,6 +33,14 @@ class TrialsView:
     passed_over: int = 0
     """Trials in it that were skipped or failed."""
     notes: tuple[str, ...] = ()
+    writer: str = ""
+    """Which other process writes it, in one phrase; empty if none does."""
+
+
+def trials_view(path: Path, table: TrialTable, notes: tuple[str, ...] = (), writer: str = "") -> TrialsView:
+    """What is shown of a table."""
+    measured = sum(row.status is TrialStatus.OK for row in table.rows.values())
+    return TrialsView(path, measured, len(table.rows) - measured, notes, writer)
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,8 @@ class TrialPanel(Widget):
         text.append(f"  {count(view.measured, 'figure')}", self._style("dim"))
         if view.passed_over:
             text.append(f", {view.passed_over:,} skipped or failed", self._style("dim"))
+        if view.writer:
+            text.append(f"\n{view.writer}", self._style("warning"))
         for note in view.notes:
             text.append(f"\n{printable(note)}", self._style("dim"))
         return text
