@@ -13,14 +13,15 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kokoro_tui.errors import Cancelled, KokoroTuiError, WorkError
-from kokoro_tui.store.atomic import remove_stale_partials
+from kokoro_tui.store.atomic import WriteError, is_full, remove_stale_partials
+from kokoro_tui.store.log import log_formatter, open_log
 
 _log = logging.getLogger(__name__)
 Progress = Callable[[str, float], None]
@@ -69,14 +70,32 @@ def run_in_child(
     # Pickled here, so that the child imports the target's module when its output goes to the log already.
     call = pickle.dumps((target, args, kwargs))
     process = context.Process(target=_child_main, args=(sender, log_path, call), daemon=True)
-    process.start()
+    with interrupts_held():
+        process.start()
     sender.close()
     try:
         return _receive(receiver, process, on_progress, cancel)  # type: ignore[return-value]
     finally:
-        _end(process)
+        end_process(process)
         receiver.close()
         _tidy_up((*args, *kwargs.values()))
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Let processes that the block starts ignore ctrl+c from their first moment on.
+
+    It reaches the whole group, also a child that still imports what it needs to know better. Here it is only late.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    prepare_main_process()  # first, because starting the tracker lets interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # children inherit it
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _receive(
@@ -92,7 +111,7 @@ def _receive(
         except (EOFError, OSError) as error:
             process.join(END_SECONDS)
             raise WorkError(
-                _death(process.exitcode), "close other programs if memory is short, then try again"
+                describe_death(process.exitcode), "close other programs if memory is short, then try again"
             ) from error
         if kind == "progress" and on_progress is not None:
             on_progress(*payload)
@@ -102,13 +121,15 @@ def _receive(
             return payload
 
 
-def _death(exit_code: int | None) -> str:
+def describe_death(exit_code: int | None) -> str:
+    """How a child ended that ought not to have ended."""
     if exit_code is not None and exit_code < 0:
         return f"the worker process was ended by {signal.Signals(-exit_code).name}"
     return f"the worker process ended early (exit code {exit_code})"
 
 
-def _end(process: Any) -> None:
+def end_process(process: Any) -> None:
+    """End a child, by force if it does not end by itself."""
     if process.is_alive():
         process.terminate()
         process.join(END_SECONDS)
@@ -130,9 +151,17 @@ def _child_main(sender: Connection, log_path: Path | None, call: bytes) -> None:
     def progress(stage: str, share: float) -> None:
         sender.send(("progress", (stage, share)))
 
-    try:
+    def run() -> object:
         target, args, kwargs = pickle.loads(call)
-        sender.send(("result", target(*args, progress=progress, **kwargs)))
+        return target(*args, progress=progress, **kwargs)
+
+    send_outcome(sender, run, log_path)
+
+
+def send_outcome(sender: Connection, call: Callable[[], object], log_path: Path | None) -> None:
+    """Send ``("result", value)`` of a call or ``("error", error)``; what is not ours is logged and wrapped."""
+    try:
+        sender.send(("result", call()))
     except KokoroTuiError as error:
         _log.exception("%s", error.message)
         sender.send(("error", error))
@@ -140,6 +169,10 @@ def _child_main(sender: Connection, log_path: Path | None, call: bytes) -> None:
         sender.send(("error", WorkError("there is not enough memory", "close other programs or use a shorter text")))
     except BaseException as error:  # noqa: BLE001  the parent must hear of it whatever it is
         _log.exception("unexpected")
+        if isinstance(error, OSError) and is_full(error):
+            where = f" ({error.filename})" if error.filename else ""
+            sender.send(("error", WriteError(f"the disk is full{where}", "free some space")))
+            return
         text = f"{type(error).__name__}: {error}".splitlines()[0]
         sender.send(("error", WorkError(f"unexpected failure: {text}", f"see the log {log_path or ''}".strip())))
 
@@ -148,25 +181,18 @@ def isolate_child(log_path: Path | None) -> None:
     """Keep a child off the terminal and let it die with its parent, however that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    target = _open_log(log_path)
+    target = open_log(log_path)
     for stream in (1, 2):
         os.dup2(target, stream)
     os.close(target)
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(log_formatter())
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
-
-
-def _open_log(log_path: Path | None) -> int:
-    """A descriptor of the log; of nowhere if the log cannot be written, which is no reason to stop."""
-    if log_path is not None:
-        with suppress(OSError):
-            log_path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    return os.open(os.devnull, os.O_WRONLY)
 
 
 def _follow(sentinel: int) -> None:

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kokoro_tui.audio.wav import write_wav
 from kokoro_tui.core.plan import PrecisionPlan
-from kokoro_tui.engine.measure import Measurement, measure, render_all
+from kokoro_tui.engine.measure import Measurement, combine, measure, render_all
 from kokoro_tui.engine.session import Rendering, SpeechModel, create_session
 from kokoro_tui.engine.signature import Signature
-from kokoro_tui.errors import InputError
+from kokoro_tui.errors import InputError, WorkError
 from kokoro_tui.graph.apply_plan import BuildReport, build_model
 from kokoro_tui.jobs.calibrate import calibrate_plan
 from kokoro_tui.jobs.child import Progress
+from kokoro_tui.jobs.renderings import KeptBuild, SentenceFolder
+from kokoro_tui.speech.sentences import Speech
 from kokoro_tui.speech.utterance import DEFAULT_TEXT, Utterance, prepare
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from kokoro_tui.reference.torch_model import TorchReference
 
 _log = logging.getLogger(__name__)
-ORIGINAL_WAV = "original.wav"
-CANDIDATE_WAV = "candidate.wav"
 SMOKE_CLIP = Utterance(
     text="",
     phonemes="",
@@ -43,15 +42,34 @@ SMOKE_CLIP = Utterance(
 
 
 @dataclass(frozen=True)
+class AuditionedSentence:
+    """One sentence, said by the original and by a build."""
+
+    speech: Speech
+    """What was asked for."""
+    voice: str
+    """The voice that spoke."""
+    phonemes: str
+    measurement: Measurement
+    """With both renderings."""
+    original_wav: Path
+    candidate_wav: Path
+    notes: tuple[str, ...]
+    """What the user should know, one sentence each."""
+
+
+@dataclass(frozen=True)
 class Audition:
     """A built plan, measured and rendered beside the original."""
 
-    build: BuildReport
-    measurement: Measurement
-    references: tuple[Rendering, ...]
-    """What the original gave for each clip; hand it in again to skip that part."""
-    original_wav: Path
-    candidate_wav: Path
+    original_bytes: int
+    final_bytes: int
+    sentences: tuple[AuditionedSentence, ...]
+
+    @property
+    def measurement(self) -> Measurement:
+        """Over all sentences, the renderings one after the other."""
+        return combine([sentence.measurement for sentence in self.sentences])
 
 
 def build(
@@ -82,63 +100,43 @@ def build(
     return build_model(source, plan, target, progress=progress, accept=accept)
 
 
-def audition(
+def build_and_measure(
     source: Path,
     plan: PrecisionPlan,
     target: Path,
     signature: Signature,
     clips: Sequence[Utterance],
-    folder: Path,
-    references: Sequence[Rendering] | None = None,
     *,
     progress: Progress,
-) -> Audition:
-    """Build a plan, then render the clips with the original and with the result, paired; write both WAVs.
+) -> tuple[BuildReport, Measurement]:
+    """Write an optimized model and measure it against the original, paired.
 
     A static plan without ranges is calibrated first, on the shipped sentences.
 
     Args:
         source: The original model.
         plan: What to build.
-        target: Where the optimized model goes.
+        target: Where the result goes, once it has spoken.
         signature: Of the original, and so of the result.
-        clips: What to say.
-        folder: Where the WAVs go.
-        references: What the original gave for these clips before, if it has been rendered.
+        clips: What both say.
         progress: Receives stages and shares.
 
     Raises:
         InputError, WorkError: See ``build``; also if a model gives audio that is not finite.
     """
-    plan = calibrate_plan(source, plan, progress=_part(progress, 0.0, 0.2))
-    if references is None:
-        progress("render original", 0.0)
-        original = SpeechModel(source, signature)
-        references = render_all(original, clips, lambda share: progress("render original", 0.3 * share))
+    progress("render original", 0.0)
+    references = render_all(SpeechModel(source, signature), clips, lambda s: progress("render original", 0.3 * s))
+    plan = calibrate_plan(source, plan, progress=_part(progress, 0.3, 0.4))
     found: list[Measurement] = []
 
     def judge(path: Path) -> None:
         progress("render candidate", 0.65)
         candidate = SpeechModel(path, signature)
-        found.append(
-            measure(candidate, clips, references, lambda share: progress("render candidate", 0.65 + 0.3 * share))
-        )
+        found.append(measure(candidate, clips, references, lambda s: progress("render candidate", 0.65 + 0.3 * s)))
 
-    report = build_model(source, plan, target, progress=_part(progress, 0.3, 0.65), accept=judge)
-    original_wav, candidate_wav = folder / ORIGINAL_WAV, folder / CANDIDATE_WAV
-    write_wav(original_wav, found[0].reference)
-    write_wav(candidate_wav, found[0].candidate)
+    report = build_model(source, plan, target, progress=_part(progress, 0.4, 0.65), accept=judge)
     progress("done", 1.0)
-    return Audition(report, found[0], tuple(references), original_wav, candidate_wav)
-
-
-@dataclass(frozen=True)
-class SpeechRequest:
-    """What to say, before it is turned into ids."""
-
-    text: str
-    voice: str | None
-    """A voice name or file; None for the default voice."""
+    return report, found[0]
 
 
 def audition_text(
@@ -146,33 +144,100 @@ def audition_text(
     plan: PrecisionPlan,
     target: Path,
     signature: Signature,
-    speech: SpeechRequest,
+    speeches: Sequence[Speech],
     folder: Path,
-    known: tuple[Sequence[Utterance], Sequence[Rendering]] | None = None,
     *,
     progress: Progress,
-) -> tuple[tuple[Utterance, ...], Audition]:
-    """Prepare a text and audition it; see ``audition``.
+) -> Audition:
+    """Say sentences with the original and with a build of a plan, paired; what was said before is not said again.
+
+    A static plan without ranges is calibrated first, on the shipped sentences.
 
     Args:
         source: The original model.
         plan: What to build.
-        target: Where the optimized model goes.
+        target: Where the optimized model goes; it is not built if every sentence is at hand.
         signature: Of the original, and so of the result.
-        speech: What to say.
-        folder: Where the WAVs go.
-        known: The clips of this text and what the original gave for them, if it has been rendered before.
+        speeches: At least one sentence with its voice.
+        folder: Where the renderings of this very model are kept.
         progress: Receives stages and shares.
 
     Raises:
-        InputError, WorkError: See ``audition`` and ``speech.utterance.prepare``.
+        InputError, WorkError: See ``build`` and ``speech.utterance.prepare``; also if a model gives audio that is
+            not finite, or a rendering cannot be written.
     """
     progress("phonemes", 0.0)
-    if known is None:
-        clips = prepare(speech.text, voice=speech.voice, vocabulary_size=signature.vocabulary_size)
-        return clips, audition(source, plan, target, signature, clips, folder, progress=progress)
-    clips = tuple(known[0])
-    return clips, audition(source, plan, target, signature, clips, folder, known[1], progress=progress)
+    prepared = [prepare(s.text, voice=s.voice, vocabulary_size=signature.vocabulary_size) for s in speeches]
+    shelves = [SentenceFolder(folder, clips) for clips in prepared]
+    missing = [
+        (clips, shelf) for clips, shelf in zip(prepared, shelves, strict=True) if shelf.read_build(plan.digest) is None
+    ]
+    if missing:
+        _say(source, plan, target, signature, missing, progress)
+    kept = [shelf.read_build(plan.digest) for shelf in shelves]
+    found = [build for build in kept if build is not None]
+    if len(found) < len(kept):
+        raise WorkError("a rendering has gone from the cache", "build again; if it stays so, the disk may be full")
+    progress("done", 1.0)
+    sentences = tuple(
+        AuditionedSentence(
+            speech=speech,
+            voice=clips[0].voice,
+            phonemes=" ".join(clip.phonemes for clip in clips),
+            measurement=build.measurement,
+            original_wav=shelf.original_wav,
+            candidate_wav=shelf.candidate_wav(plan.digest),
+            notes=tuple(dict.fromkeys(note for clip in clips for note in clip.notes)),
+        )
+        for speech, clips, shelf, build in zip(speeches, prepared, shelves, found, strict=True)
+    )
+    return Audition(found[0].original_bytes, found[0].final_bytes, sentences)
+
+
+def _say(
+    source: Path,
+    plan: PrecisionPlan,
+    target: Path,
+    signature: Signature,
+    missing: Sequence[tuple[Sequence[Utterance], SentenceFolder]],
+    progress: Progress,
+) -> None:
+    """Say sentences that are not at hand with both models, and keep what they said."""
+    digest = plan.digest
+    references = _references(source, signature, missing, _part(progress, 0.0, 0.3))
+    plan = calibrate_plan(source, plan, progress=_part(progress, 0.3, 0.4))
+    found: list[Measurement] = []
+
+    def judge(path: Path) -> None:
+        progress("render candidate", 0.65)
+        candidate = SpeechModel(path, signature)
+        for index, ((clips, _), renderings) in enumerate(zip(missing, references, strict=True)):
+            found.append(measure(candidate, clips, renderings))
+            progress("render candidate", 0.65 + 0.3 * (index + 1) / len(missing))
+
+    report = build_model(source, plan, target, progress=_part(progress, 0.4, 0.65), accept=judge)
+    for (_, shelf), measurement in zip(missing, found, strict=True):
+        shelf.keep_build(digest, KeptBuild(measurement, report.original_bytes, report.final_bytes))
+
+
+def _references(
+    source: Path,
+    signature: Signature,
+    sentences: Sequence[tuple[Sequence[Utterance], SentenceFolder]],
+    progress: Progress,
+) -> list[tuple[Rendering, ...]]:
+    """What the original says to each sentence, kept from before or now."""
+    found: list[tuple[Rendering, ...]] = []
+    original: SpeechModel | None = None
+    for index, (clips, shelf) in enumerate(sentences):
+        kept = shelf.read_original()
+        if kept is None:
+            progress("render original", index / len(sentences))
+            original = original or SpeechModel(source, signature)
+            kept = render_all(original, clips)
+            shelf.keep_original(kept)
+        found.append(kept)
+    return found
 
 
 def export(

@@ -19,7 +19,8 @@ from kokoro_tui.errors import InputError
 from kokoro_tui.graph.read_inventory import read_inventory
 from kokoro_tui.jobs.calibrate import calibrate_for_trials, calibrate_plan, shipped_clips
 from kokoro_tui.jobs.child import run_in_child
-from kokoro_tui.jobs.tasks import audition, build
+from kokoro_tui.jobs.tasks import audition_text, build
+from kokoro_tui.speech.sentences import Speech
 from kokoro_tui.speech.utterance import prepare
 from kokoro_tui.store.presets import read_preset
 from kokoro_tui.store.text_set import calibration_set
@@ -82,9 +83,10 @@ def test_a_build_calibrates_on_the_shipped_sentences(toy_model: Path, signature:
     ready = calibrate_plan(toy_model, plan, shipped_clips(signature, 1), progress=quiet)
     build(toy_model, ready, tmp_path / "again.onnx", signature, progress=quiet)
     assert (tmp_path / "again.onnx").read_bytes() == (tmp_path / "built.onnx").read_bytes()
-    found = audition(toy_model, plan, tmp_path / "third.onnx", signature, CLIPS, tmp_path, progress=quiet)
-    assert (tmp_path / "third.onnx").read_bytes() == (tmp_path / "built.onnx").read_bytes()
-    assert found.measurement.mel_distance > 0
+    third, said = tmp_path / "third.onnx", [Speech("Hello there.")]
+    found = audition_text(toy_model, plan, third, signature, said, tmp_path, progress=quiet)
+    assert third.read_bytes() == (tmp_path / "built.onnx").read_bytes()
+    assert found.sentences[0].measurement.mel_distance > 0
 
 
 def test_trials_are_given_the_ranges_of_their_nodes_alone(toy_model: Path, signature: Signature) -> None:

@@ -1,0 +1,34 @@
+"""From an auditioned sentence to what is played and drawn of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kokoro_tui.audio.analysis import Analysis
+    from kokoro_tui.jobs.tasks import AuditionedSentence
+
+
+def analyse_sentence(clip: AuditionedSentence) -> Analysis:
+    """Level-match, align and analyse both renderings; a few dozen milliseconds, so not for the UI thread.
+
+    Raises:
+        WaveformError: A rendering is broken.
+        DurationError: The durations of both are not of the same phonemes.
+    """
+    # numpy's FFT and the vocabulary are needed only once there is something to hear.
+    from kokoro_tui.audio.align import TimeMap
+    from kokoro_tui.audio.analysis import analyse, tokens_of
+    from kokoro_tui.audio.tracks import prepare_tracks
+    from kokoro_tui.speech.vocabulary import encode
+
+    found = clip.measurement
+    durations_a, durations_b = found.reference_durations, found.candidate_durations
+    if durations_a is None or durations_b is None:
+        return analyse(prepare_tracks(found.reference, found.candidate))
+    time_map = TimeMap.from_durations(durations_a, durations_b)
+    pinned = found.pinned_candidate if time_map is not None else None
+    tracks = prepare_tracks(found.reference, found.candidate, pinned=pinned, time_map=time_map)
+    # Token ids are those of the symbols that the vocabulary knows, between padding.
+    symbols = ("", *(symbol for symbol in clip.phonemes if encode(symbol).ids), "")
+    return analyse(tracks, tokens_of(symbols, durations_a, durations_b))
