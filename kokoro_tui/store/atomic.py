@@ -13,7 +13,7 @@ from pathlib import Path
 from kokoro_tui.errors import InputError
 
 _PARTIAL_NAME = re.compile(r"\..+\.partial-(?P<pid>\d+)")
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class WriteError(InputError):
@@ -37,13 +37,18 @@ def atomic_path(target: Path) -> Iterator[Path]:
         _flush_to_disk(partial)
         partial.replace(target)
     except OSError as error:
-        if error.errno in _NO_SPACE:
+        if is_full(error):
             raise WriteError(f"the disk is full, {target} was not written", "free some space") from error
         if error.filename == str(partial):
             raise WriteError(f"{target} cannot be replaced: {error.strerror}", "close what holds it open") from error
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether something could not be written because the disk, or what a user may take of it, is full."""
+    return error.errno in _NO_SPACE
 
 
 def remove_stale_partials(directory: Path) -> None:
@@ -62,6 +67,8 @@ def remove_stale_partials(directory: Path) -> None:
 
 def _reserve(target: Path, partial: Path) -> None:
     hint = "name a file in a folder that exists and that you may write to"
+    if "\0" in str(target):
+        raise WriteError("a file name cannot hold a NUL character", hint)
     if target.is_dir():
         raise WriteError(f"{target} is a folder", hint)
     if target.exists() and not os.access(target, os.W_OK):
@@ -87,4 +94,12 @@ def _is_running(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _has_ended(pid)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process has ended and nobody has taken note, as in a container whose init never does."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z"
+    except (OSError, IndexError):
+        return False

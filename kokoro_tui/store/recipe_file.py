@@ -105,7 +105,13 @@ def format_recipe(recipe: Recipe) -> str:
         document["calibration"] = {
             key: [_finite(key, low), _finite(key, high)] for key, (low, high) in recipe.ranges.items()
         }
-    return tomlkit.dumps(document)
+    return "".join(c if c.isprintable() or c == "\n" else _toml_escape(c) for c in tomlkit.dumps(document))
+
+
+def _toml_escape(character: str) -> str:
+    """A direction mark or control character of a name, so that the file is safe to look at."""
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def check_model(recipe: Recipe, sha256: str, *, force: bool = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from kokoro_tui.errors import InputError
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
 _HINT = "mend the file or delete it"
-_TEXT_KEYS = ("theme", "text", "voice", "target")
+_TEXT_KEYS = ("theme", "text", "voice", "target", "audio_output")
 _KNOWN_KEYS = (*_TEXT_KEYS, "sort", "keys")
 _SORT_KEYS = ("column", "descending")
+_WAIT_SECONDS = 5.0
+"""How long another process that saves its settings is waited for."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Settings:
     voice: str | None = None
     target: str | None = None
     """The runtime that plans are checked against."""
+    audio_output: str | None = None
+    """Name of the audio device."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Keys by the id of their action; several keys for one action are separated by commas."""
 
@@ -64,16 +68,33 @@ def load_settings() -> tuple[Settings, tuple[str, ...]]:
     return settings, tuple(notes)
 
 
-def save_settings(settings: Settings) -> None:
+def save_settings(settings: Settings, known: Settings | None = None) -> None:
     """Write what differs from the file; its comments and unknown keys stay.
+
+    Args:
+        settings: What is to be kept.
+        known: What the file held when it was last looked at: only what differs from that is written, since
+            whatever else the file holds by now comes from another window. The file as it is if None.
 
     Raises:
         InputError: The file is no valid TOML, so saving would lose what the user wrote.
         WriteError: It cannot be written.
+        BusyError: Another process has been writing it for seconds.
     """
+    from kokoro_tui.store.lock import holding  # not needed for the first table
+
+    with holding(config_path(), "saving the settings", wait_seconds=_WAIT_SECONDS):
+        _save(settings, known)
+
+
+def _save(settings: Settings, known: Settings | None) -> None:
     path = config_path()
     document = _read_document()
     before, _ = load_settings()
+    if known is not None:
+        names = [entry.name for entry in fields(Settings)]
+        changes = {name: getattr(settings, name) for name in names if getattr(settings, name) != getattr(known, name)}
+        settings = replace(before, **changes)
     if settings == before and path.exists():
         return
     for key in _TEXT_KEYS:

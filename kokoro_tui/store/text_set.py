@@ -24,7 +24,7 @@ def read_text_set(path: Path) -> tuple[tuple[str | None, str], ...]:
     """Pairs of voice and text; a plain line has no voice of its own.
 
     Raises:
-        InputError: The file is missing, unreadable or holds no sentence.
+        InputError: The file is missing, unreadable, CSV without a column Text, or holds no sentence.
     """
     text = read_text(path, _HINT)
     lines = [line for line in text.splitlines() if line.strip()]
@@ -35,6 +35,8 @@ def read_text_set(path: Path) -> tuple[tuple[str | None, str], ...]:
         except csv.Error as error:
             raise InputError(f"{path} is not a CSV file: {error}", _HINT) from error
         pairs = [((record.get("voice") or "").strip() or None, (record["text"] or "").strip()) for record in records]
+    elif path.suffix.lower() == ".csv":
+        raise InputError(f"{path} has no column Text", _HINT)
     else:
         pairs = [(None, line.strip()) for line in lines]
     found = tuple((voice, sentence) for voice, sentence in pairs if sentence)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kokoro_tui.core.trials import TrialRow, TrialTable
 from kokoro_tui.errors import InputError
-from kokoro_tui.store.atomic import WriteError
+from kokoro_tui.store.atomic import WriteError, is_full
 from kokoro_tui.store.text_file import MAX_FILE_BYTES, decode_text, read_bytes
 from kokoro_tui.store.trial_cells import COLUMNS, cells_of, row_of
 from kokoro_tui.store.trial_meta import meta_path
@@ -99,7 +99,7 @@ def append_rows(path: Path, rows: Sequence[TrialRow]) -> None:
             added = ((_HEADER if header else "") + records).encode()
             _append_at(handle, start, added)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_full(error):
             raise WriteError(f"the disk is full, {path} keeps its earlier rows", "free some space") from error
         raise WriteError(
             f"{path} cannot be written: {error.strerror}", "name a file in a folder that you may write to"

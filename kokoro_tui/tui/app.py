@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,12 @@ from threading import Lock
 from typing import Any
 
 from textual import events, work
+from textual._context import active_message_pump
 from textual.app import App, SystemCommand
 from textual.binding import Binding
+from textual.command import CommandPalette
 from textual.screen import Screen
+from textual.theme import ThemeProvider
 
 from kokoro_tui.errors import InputError, KokoroTuiError, WorkError
 from kokoro_tui.jobs.child import prepare_main_process
@@ -22,11 +26,14 @@ from kokoro_tui.store.settings import load_settings, save_settings
 from kokoro_tui.tui.audition import Speech
 from kokoro_tui.tui.commands import NodeProvider, action_commands
 from kokoro_tui.tui.screens.confirm import ConfirmScreen
+from kokoro_tui.tui.screens.failure import FailureScreen
 from kokoro_tui.tui.screens.main import MainScreen, Start
+from kokoro_tui.tui.screens.modal import Palette
 from kokoro_tui.tui.screens.too_small import TooSmallScreen, is_too_small
 from kokoro_tui.tui.terminal import native_output_in_log
 from kokoro_tui.tui.themes import DEFAULT_THEME, THEMES, precision_colours
 
+_log = logging.getLogger(__name__)
 _SAVE, _LEAVE, _STAY = "save", "leave", "stay"
 
 
@@ -59,10 +66,12 @@ class KokoroTuiApp(App[None]):
         super().__init__()
         self._start = Start(*(None if p is None else Path(p) for p in (model_path, trials_path, recipe_path)))
         self.settings, self._setting_notes = load_settings()
+        self._stored_settings = self.settings
         self._speech = Speech(text or self.settings.text or DEFAULT_TEXT, voice or self.settings.voice)
         self._settings_lock = Lock()
         self.failure: KokoroTuiError | None = None
         """Why the program ended, if it did not end by the user's wish."""
+        self.failed = False
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self.settings.theme if self.settings.theme in self.available_themes else DEFAULT_THEME
@@ -110,7 +119,9 @@ class KokoroTuiApp(App[None]):
     def _save_settings(self) -> None:
         with self._settings_lock:
             try:
-                save_settings(self.settings)
+                settings = self.settings
+                save_settings(settings, self._stored_settings)
+                self._stored_settings = settings
             except KokoroTuiError as error:
                 self.notify(f"{error.message}\n{error.hint}", severity="warning", markup=False)
 
@@ -125,6 +136,15 @@ class KokoroTuiApp(App[None]):
         """Every action of the main screen, then the theme."""
         yield from action_commands(self.main)
         yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
+
+    def action_command_palette(self) -> None:
+        """Show every command."""
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(Palette(id="--command-palette"))
+
+    def search_themes(self) -> None:
+        """Show every theme."""
+        self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes…"))
 
     # Ending
 
@@ -143,6 +163,30 @@ class KokoroTuiApp(App[None]):
             self.exit()
         elif answer == _SAVE:
             self.main.action_save(then=self.exit)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Keep the session and say where everything is; the program ends when that has been read.
+
+        Textual calls this for whatever no handler has caught. Its own way is to close at once and print a traceback
+        that holds the user's data.
+        """
+        _log.error("uncaught", exc_info=error)
+        self._return_code = 1
+        if self._exception is None:  # what tests wait for
+            self._exception = error
+            self._exception_event.set()
+        if self.failed:
+            return
+        self.failed = True
+        journal = self.main.journal_name if self.is_running and self.screen_stack else ""
+        if not self.is_running or active_message_pump.get() is self:
+            super()._handle_exception(error)
+            return
+        what = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        self.call_later(self.push_screen, FailureScreen(what, str(log_path()), journal), self._end_failed)
+
+    def _end_failed(self, answer: str | None) -> None:
+        self.exit(return_code=1)
 
     def fail(self, error: KokoroTuiError) -> None:
         """End the program with an error for the caller."""

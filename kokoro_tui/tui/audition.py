@@ -4,40 +4,27 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kokoro_tui.speech.sentences import Speech
 from kokoro_tui.store.atomic import remove_stale_partials
 from kokoro_tui.store.paths import cache_folder, log_path, make_folder
 
 if TYPE_CHECKING:
     from kokoro_tui.core.plan import PrecisionPlan
     from kokoro_tui.engine.measure import Measurement
-    from kokoro_tui.engine.session import Rendering
-    from kokoro_tui.speech.utterance import Utterance
+    from kokoro_tui.jobs.tasks import AuditionedSentence
     from kokoro_tui.workbench import Workbench
 
-CANDIDATE_NAME = "candidate.onnx"
+__all__ = ["AuditionResult", "Auditioner", "Speech"]
 
-
-@dataclass(frozen=True)
-class Speech:
-    """What is said, and by whom."""
-
-    text: str
-    voice: str | None = None
-    """A voice name or file; None for the default voice."""
-
-
-@dataclass(frozen=True)
-class References:
-    """What the original gave for one text and voice."""
-
-    speech: Speech
-    clips: tuple[Utterance, ...]
-    renderings: tuple[Rendering, ...]
+MOST_CACHED_BYTES = 256 * 1024 * 1024
+"""What renderings may take on the disk: about an hour of speech."""
+_numbers = count(1)
 
 
 @dataclass(frozen=True)
@@ -47,18 +34,46 @@ class AuditionResult:
     plan: PrecisionPlan
     original_bytes: int
     final_bytes: int
-    speech: Speech | None = None
-    """None for a model that does not speak."""
-    voice: str = ""
-    """The voice that spoke."""
+    clips: tuple[AuditionedSentence, ...] = ()
+    """One for each sentence, in the order that was asked for; none for a model that does not speak."""
     measurement: Measurement | None = None
-    original_wav: Path | None = None
-    candidate_wav: Path | None = None
-    notes: tuple[str, ...] = ()
+    """Over all sentences, the renderings one after the other; None for a model that does not speak."""
+    remarks: tuple[str, ...] = ()
+    """What the user should know besides what the clips have to say."""
+
+    @property
+    def speeches(self) -> tuple[Speech, ...]:
+        """What was asked for."""
+        return tuple(clip.speech for clip in self.clips)
+
+    @property
+    def speech(self) -> Speech | None:
+        """The first sentence; None for a model that does not speak."""
+        return self.clips[0].speech if self.clips else None
+
+    @property
+    def voice(self) -> str:
+        """The voice that spoke first."""
+        return self.clips[0].voice if self.clips else ""
+
+    @property
+    def original_wav(self) -> Path | None:
+        """What the original said first."""
+        return self.clips[0].original_wav if self.clips else None
+
+    @property
+    def candidate_wav(self) -> Path | None:
+        """What the build said first."""
+        return self.clips[0].candidate_wav if self.clips else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know, one sentence each."""
+        return tuple(dict.fromkeys((*self.remarks, *(note for clip in self.clips for note in clip.notes))))
 
 
 class Auditioner:
-    """Builds and renders one plan after another; what the original says is rendered once for each text and voice.
+    """Builds and renders one plan after another; what has been said before, in any session, is not said again.
 
     Args:
         workbench: The open model.
@@ -66,16 +81,15 @@ class Auditioner:
 
     def __init__(self, workbench: Workbench) -> None:
         self._workbench = workbench
-        self._references: References | None = None
 
     def run(
         self,
         plan: PrecisionPlan,
-        speech: Speech,
+        speeches: Sequence[Speech],
         on_progress: Callable[[str, float], None],
         cancel: threading.Event,
     ) -> AuditionResult:
-        """Build ``plan`` and render ``speech`` with it and with the original; blocks until both WAVs are written.
+        """Build ``plan`` and say ``speeches`` with it and with the original; blocks until all WAVs are written.
 
         Raises:
             KokoroTuiError: See ``jobs.tasks.audition_text`` and ``jobs.tasks.build``.
@@ -84,47 +98,43 @@ class Auditioner:
         # The engine, soundfile and their like load only where something is built.
         from kokoro_tui.jobs import tasks
         from kokoro_tui.jobs.child import run_in_child
+        from kokoro_tui.store.prune import prune_folder
 
-        inventory = self._workbench.inventory
-        folder = make_folder(cache_folder() / "auditions" / f"{inventory.path.stem}-{plan.digest}")
-        # The name marks it as unfinished business of this process, so that a killed one leaves nothing for good.
-        target = folder.parent / f".{CANDIDATE_NAME}.partial-{os.getpid()}"
+        inventory, signature = self._workbench.inventory, self._workbench.signature
+        root = make_folder(cache_folder() / "auditions")
+        # The name marks it as unfinished business of this process, so that a killed one leaves nothing for good; the
+        # number keeps builds apart that go on at the same time.
+        target = root / f".candidate-{next(_numbers)}.onnx.partial-{os.getpid()}"
         log = make_folder(log_path().parent) / log_path().name
-        known = self._references if self._references is not None and self._references.speech == speech else None
-        signature = self._workbench.signature
         try:
-            remove_stale_partials(folder.parent)
+            remove_stale_partials(root)
             if signature is None:
                 report = run_in_child(
                     tasks.build, inventory.path, plan, target, on_progress=on_progress, cancel=cancel, log_path=log
                 )
                 note = "the model does not have Kokoro's inputs, so nothing is rendered"
-                return AuditionResult(plan, report.original_bytes, report.final_bytes, notes=(note,))
-            clips, found = run_in_child(
+                return AuditionResult(plan, report.original_bytes, report.final_bytes, remarks=(note,))
+            folder = make_folder(root / f"{inventory.path.stem}-{self._workbench.model_sha256[:12]}")
+            prune_folder(root, MOST_CACHED_BYTES)
+            found = run_in_child(
                 tasks.audition_text,
                 inventory.path,
                 plan,
                 target,
                 signature,
-                tasks.SpeechRequest(speech.text, speech.voice),
+                tuple(speeches),
                 folder,
-                None if known is None else (known.clips, known.renderings),
                 on_progress=on_progress,
                 cancel=cancel,
                 log_path=log,
             )
         finally:
             target.unlink(missing_ok=True)
-            remove_stale_partials(folder.parent)
-        self._references = References(speech, clips, found.references)
+            remove_stale_partials(root)
         return AuditionResult(
             plan=plan,
-            original_bytes=found.build.original_bytes,
-            final_bytes=found.build.final_bytes,
-            speech=speech,
-            voice=clips[0].voice,
+            original_bytes=found.original_bytes,
+            final_bytes=found.final_bytes,
+            clips=found.sentences,
             measurement=found.measurement,
-            original_wav=found.original_wav,
-            candidate_wav=found.candidate_wav,
-            notes=tuple(dict.fromkeys(note for clip in clips for note in clip.notes)),
         )

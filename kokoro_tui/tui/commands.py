@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from textual.app import SystemCommand
 from textual.command import Hit, Hits, Provider
 
+from kokoro_tui.lint.targets import TARGET_NAMES
 from kokoro_tui.tui.bindings import PLAYER_BINDINGS, SCREEN_BINDINGS, TABLE_BINDINGS
 from kokoro_tui.tui.formats import printable
 from kokoro_tui.tui.screens.main import MainScreen
+from kokoro_tui.tui.screens.target import NONE
 
 if TYPE_CHECKING:
     from textual.dom import DOMNode
@@ -36,6 +38,13 @@ def action_commands(main: MainScreen) -> Iterator[SystemCommand]:
                 continue
             seen.add(action)
             yield SystemCommand(binding.description, binding.tooltip, partial(main.app.run_action, action, namespace))  # type: ignore[attr-defined]
+    if main.work is not None:
+        for name in (*TARGET_NAMES, NONE):
+            help_text = "Check plans against this target" if name != NONE else "Check plans against no target"
+            yield SystemCommand(f"Lint target: {name}", help_text, partial(main.action_lint_target, name))
+    for number, candidate in main.candidates:
+        help_text = f"Hear {printable(candidate.name)} in the player"
+        yield SystemCommand(f"Candidate {number}", help_text, partial(main.action_candidate, number))
 
 
 class NodeProvider(Provider):

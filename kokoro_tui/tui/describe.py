@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kokoro_tui.core.inventory import Inventory, NodeInfo
     from kokoro_tui.core.plan import PrecisionPlan
     from kokoro_tui.core.trials import TrialRow
+    from kokoro_tui.lint.linter import Linter
     from kokoro_tui.workbench import Workbench
 
 MOST_LISTED = 6
@@ -29,6 +30,7 @@ class Role(StrEnum):
     PLAIN = "plain"
     DIM = "dim"
     REFUSED = "refused"
+    RISKY = "risky"
     FP32 = "fp32"
     FP16 = "fp16"
     INT8 = "int8"
@@ -44,14 +46,18 @@ class Part:
     role: Role = Role.PLAIN
 
 
-def describe_node(workbench: Workbench, plan: PrecisionPlan, key: str) -> tuple[Part, ...]:
-    """Name, figures, trials, refusals, group, weights, inputs, outputs and attributes of a node."""
+def describe_node(
+    workbench: Workbench, plan: PrecisionPlan, key: str, linter: Linter | None = None
+) -> tuple[Part, ...]:
+    """Name, figures, trials, refusals, target, group, weights, inputs, outputs and attributes of a node."""
     inventory = workbench.inventory
     node = inventory.by_key[key]
     lines = [
         *_head(workbench, plan, node),
         *_trials(workbench, node),
+        *_risks(workbench, plan, node),
         *_refusals(workbench, plan, node),
+        *_target(plan, node, linter),
         *_group(inventory, node),
         *_weights(inventory, node),
         *_values("in", (name for name in node.inputs if name and name not in inventory.tensors), inventory),
@@ -107,6 +113,21 @@ def _trial(row: TrialRow) -> Line:
     return (Part(f"{distance(row.mel_distance):>5} {noise:>8} {moved:>6} {distance(row.mel_distance_free):>6}"),)
 
 
+def _risks(workbench: Workbench, plan: PrecisionPlan, node: NodeInfo) -> Iterator[Line]:
+    hazard = workbench.hazards.get(node.key)
+    if hazard is None:
+        return
+    possible = [p for p in hazard.precisions if p not in workbench.refusals(node, static=plan.static)]
+    if possible:
+        names = ", ".join(precision.label for precision in possible)
+        chosen = plan.precision_of(node.key) in possible
+        yield (
+            _label("risky"),
+            Part(f"{names}: ", Role.RISKY),
+            Part(printable(hazard.reason), Role.RISKY if chosen else Role.DIM),
+        )
+
+
 def _refusals(workbench: Workbench, plan: PrecisionPlan, node: NodeInfo) -> Iterator[Line]:
     by_reason: dict[str, list[Precision]] = {}
     for precision, reason in workbench.refusals(node, static=plan.static).items():
@@ -114,6 +135,27 @@ def _refusals(workbench: Workbench, plan: PrecisionPlan, node: NodeInfo) -> Iter
     for reason, precisions in by_reason.items():
         names = ", ".join(precision.label for precision in precisions)
         yield (_label("not"), Part(f"{names}: ", Role.REFUSED), Part(printable(reason), Role.DIM))
+
+
+def _target(plan: PrecisionPlan, node: NodeInfo, linter: Linter | None) -> Iterator[Line]:
+    """What the node's precision brings to the chosen target, and which others would bring something."""
+    if linter is None or not linter.serves(plan):
+        return
+    label = Part(f"{linter.target.name:<6} ", Role.LABEL)
+    effect = linter.effect(node.key, plan.precision_of(node.key))
+    if not effect:
+        yield (label, Part("runs", Role.DIM))
+    for finding in effect:
+        role = Role.REFUSED if finding.status != "runs" else Role.DIM
+        what = f"{printable(finding.op)} {finding.status.label}"
+        yield (label, Part(what, role), Part(f": {printable(finding.reason)}", Role.DIM))
+        label = _label("")
+    if advice := next((finding.advice for finding in effect if finding.added_by_plan and finding.advice), ""):
+        yield (_label(""), Part(f"take {advice}"))
+    present = plan.precision_of(node.key)
+    falling = [precision.label for precision in linter.blocked(node.key) if precision is not present]
+    if falling:
+        yield (_label(""), Part(f"{', '.join(falling)} would fall back", Role.DIM))
 
 
 def _group(inventory: Inventory, node: NodeInfo) -> Iterator[Line]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kokoro_tui.errors import InputError, KokoroTuiError
+from kokoro_tui.errors import Cancelled, InputError, KokoroTuiError
 from kokoro_tui.store.atomic import remove_stale_partials
+from kokoro_tui.store.lock import BusyError, holding, owner_of
 from kokoro_tui.store.paths import bundled_model_path, log_path, make_folder, state_folder
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 OnProgress = Callable[[str, float], None]
 PRESET_PREFIX = "preset:"
+_LOCK_SECONDS = 0.5
+"""How long a wait for another process lasts before it is told of again."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,29 @@ def ensure_bundled(on_progress: OnProgress, cancel: threading.Event) -> Path:
     from kokoro_tui.jobs.child import run_in_child
 
     make_folder(target.parent)
-    try:
-        run_in_child(tasks.build_bundled, target, on_progress=on_progress, cancel=cancel, log_path=job_log())
-    finally:
-        # A child that was ended could not clean up after itself.
-        remove_stale_partials(target.parent)
+    with _alone_with(target, on_progress, cancel):
+        if target.is_file():  # another window has built it meanwhile
+            return target
+        try:
+            run_in_child(tasks.build_bundled, target, on_progress=on_progress, cancel=cancel, log_path=job_log())
+        finally:
+            # A child that was ended could not clean up after itself.
+            remove_stale_partials(target.parent)
     return target
+
+
+@contextmanager
+def _alone_with(target: Path, on_progress: OnProgress, cancel: threading.Event) -> Iterator[None]:
+    """Hold the bundled model's lock; while another process builds it, wait and tell who does."""
+    while not cancel.is_set():
+        try:
+            with holding(target, "building the bundled model", wait_seconds=_LOCK_SECONDS):
+                yield
+            return
+        except BusyError:
+            owner = owner_of(target)
+            on_progress(owner.describe if owner is not None else "another kokoro-tui is done with it", 0.0)
+    raise Cancelled
 
 
 def load_trials(bench: Workbench, path: Path) -> FoundTrials:

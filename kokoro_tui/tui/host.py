@@ -14,6 +14,8 @@ class Host(Protocol):
     """The application, as the screens know it."""
 
     settings: Settings
+    failed: bool
+    """Whether the program ends because of a mistake of its own."""
 
     def remember(self, **changes: Any) -> None:
         """Keep settings for the next session."""

@@ -53,6 +53,8 @@ class NodeRow:
     precision: Precision | None
     """None where the members of a group differ."""
     locked: bool
+    risky: bool
+    """Whether the plan gives a member a precision that a built-in rule warns of."""
 
 
 class RowSource:
@@ -100,7 +102,12 @@ class RowSource:
             distances=self._distances(key),
             precision=precisions.pop() if len(precisions) == 1 else None,
             locked=all(member in plan.locked for member in members),
+            risky=self._risky(members, plan),
         )
+
+    def _risky(self, members: tuple[str, ...], plan: PrecisionPlan) -> bool:
+        known = self._workbench.hazards
+        return any(m in known and plan.precision_of(m) in known[m].precisions for m in members)
 
     def _distances(self, key: str) -> tuple[float | None, ...]:
         trials = self._workbench.trials
@@ -115,6 +122,7 @@ class RowSource:
             distances=self._distances(row.key),
             precision=precisions.pop() if len(precisions) == 1 else None,
             locked=all(member in plan.locked for member in row.members),
+            risky=self._risky(row.members, plan),
         )
 
 

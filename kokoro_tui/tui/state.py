@@ -77,6 +77,10 @@ class WorkState:
         """The state with what a build of ``plan`` gave."""
         return replace(self, measurements=MappingProxyType({**self.measurements, plan.digest: measured}))
 
+    def restored(self, kept: str) -> WorkState:
+        """The state of a session that is taken up again; ``kept`` is the identity of its last saved plan."""
+        return replace(self, kept=kept or self.kept)
+
     def keeping(self, plan: PrecisionPlan) -> WorkState:
         """The state once ``plan`` is saved somewhere."""
         return replace(self, kept=identity(plan))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kokoro_tui.errors import KokoroTuiError
-from kokoro_tui.store.paths import log_path, make_folder
+from kokoro_tui.store.log import log_formatter, open_log
+from kokoro_tui.store.paths import log_path
 
 
 @contextmanager
@@ -23,7 +24,10 @@ def native_output_in_log() -> Iterator[None]:
         if stream is not None:
             stream.flush()
     terminals = [os.dup(1), os.dup(2)]
-    log = _open_log()
+    log = open_log(log_path())
+    handler = logging.StreamHandler(os.fdopen(log, "a", encoding="utf-8", errors="replace", closefd=False))
+    handler.setFormatter(log_formatter())
+    logging.getLogger().addHandler(handler)
     try:
         for descriptor in (1, 2):
             os.dup2(log, descriptor)
@@ -38,14 +42,6 @@ def native_output_in_log() -> Iterator[None]:
         for descriptor, terminal in zip((1, 2), terminals, strict=True):
             os.dup2(terminal, descriptor)
             os.close(terminal)
+        logging.getLogger().removeHandler(handler)
+        handler.close()
         os.close(log)
-
-
-def _open_log() -> int:
-    path = log_path()
-    try:
-        make_folder(path.parent)
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    except (OSError, KokoroTuiError):
-        # A home that cannot be written is no reason to show nothing.
-        return os.open(os.devnull, os.O_WRONLY)

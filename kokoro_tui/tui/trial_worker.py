@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kokoro_tui.errors import InputError, KokoroTuiError
-from kokoro_tui.tui.messages import TrialsEnded, TrialsPrepared, TrialsRefused, TrialsWent
+from kokoro_tui.tui.messages import TrialsEnded, TrialsFollowed, TrialsPrepared, TrialsRefused, TrialsWent
 
 if TYPE_CHECKING:
     from textual.message import Message
 
+    from kokoro_tui.core.trials import TrialTable
     from kokoro_tui.workbench import Workbench
+
+
+FOLLOW_SECONDS = 2.0
+"""How often the table that another process writes is looked at."""
 
 
 @dataclass(frozen=True)
@@ -61,3 +68,32 @@ def drain(bench: Workbench, wish: TrialWish, post: Callable[[Message], object]) 
         post(TrialsEnded(error))
     else:
         post(TrialsEnded(None))
+
+
+def follow(table: TrialTable, path: Path, post: Callable[[Message], object], stop: threading.Event) -> None:
+    """Read what another process adds to a table until it ends; blocks, so it belongs on a thread of its own.
+
+    Args:
+        table: What is known of it.
+        path: Its file.
+        post: Takes messages from any thread; receives nothing if nobody else writes the table.
+        stop: Set it to end following.
+    """
+    # Neither csv nor the locks are needed before the first table.
+    from kokoro_tui.store.lock import owner_of
+    from kokoro_tui.store.trial_table import read_trials
+
+    owner = owner_of(path)
+    if owner is None or owner.pid == os.getpid():
+        return
+    post(TrialsFollowed(path, owner, ()))
+    while owner is not None and not stop.wait(FOLLOW_SECONDS):
+        owner = owner_of(path)
+        try:
+            found = read_trials(path).table
+        except KokoroTuiError:  # it may have been moved aside
+            found = table
+        rows = tuple(row for key, row in found.rows.items() if table.rows.get(key) != row)
+        table = found
+        if rows or owner is None:
+            post(TrialsFollowed(path, owner, rows))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kokoro_tui.tui.formats import count, printable
 
 if TYPE_CHECKING:
+    from kokoro_tui.lint.report import Finding
     from kokoro_tui.workbench import Change, Workbench
 
 LOCKED_HINT = "x unlocks it"
@@ -20,6 +22,25 @@ class Outcome:
 
     text: str
     refused: bool = False
+
+
+@dataclass(frozen=True)
+class TargetNote:
+    """What a plan brings to a target, in a few words."""
+
+    text: str
+    warns: bool
+    """Something falls back or does not load."""
+
+
+def target_note(title: str, added: Iterable[Finding]) -> TargetNote:
+    """Such as ``CUDA: 376 nodes fall back``; ``added`` is what the plan brings that needs attention."""
+    counts = Counter[str]()
+    for finding in added:
+        counts[finding.status.value] += finding.count
+    words = {"fails": ("keeps it from loading", "keep it from loading"), "fallback": ("falls back", "fall back")}
+    said = [f"{count(n, 'node')} {what[n > 1]}" for status, what in words.items() if (n := counts[status])]
+    return TargetNote(f"{title}: {', '.join(said) or 'runs'}", bool(said))
 
 
 def groups_and_nodes(bench: Workbench, keys: tuple[str, ...]) -> str:

@@ -62,3 +62,21 @@ def test_partials_of_dead_processes_are_removed_and_those_of_live_ones_kept(tmp_
     unrelated.write_bytes(b"mine")
     remove_stale_partials(tmp_path)
     assert sorted(tmp_path.iterdir()) == [live, unrelated]
+
+
+def test_what_a_process_that_nobody_reaped_has_left_is_removed(tmp_path: Path) -> None:
+    """In a container without an init an ended process keeps its number for ever."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and its number is still taken
+    left = tmp_path / f".model.onnx.partial-{ended.pid}"
+    left.touch()
+    try:
+        remove_stale_partials(tmp_path)
+        assert not left.exists()
+    finally:
+        ended.wait()
+
+
+def test_a_name_that_no_file_can_have_is_an_error_of_the_input(tmp_path: Path) -> None:
+    with pytest.raises(WriteError, match="NUL"), atomic_path(tmp_path / "a\0b.toml"):
+        pytest.fail("the work began")

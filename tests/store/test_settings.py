@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -109,3 +111,26 @@ def test_an_unwritable_place_is_said(config: Path) -> None:
     config.parent.write_text("in the way")
     with pytest.raises(WriteError, match="cannot be created"):
         save_settings(FULL)
+
+
+def test_what_another_window_has_saved_meanwhile_stays(config: Path) -> None:
+    save_settings(Settings(theme="nord"))
+    here = there = load_settings()[0]
+    save_settings(replace(there, theme="dracula"), there)
+    save_settings(replace(here, voice="jf_alpha"), here)
+    assert load_settings()[0] == Settings(theme="dracula", voice="jf_alpha")
+
+
+def test_two_windows_that_save_at_once_lose_nothing(config: Path) -> None:
+    names = ("theme", "text", "voice", "target")
+
+    def save(name: str) -> None:
+        for number in range(20):
+            save_settings(Settings(**{name: str(number)}), Settings(**{name: str(number - 1)}))
+
+    threads = [Thread(target=save, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert load_settings()[0] == Settings(**dict.fromkeys(names, "19"))

@@ -13,6 +13,8 @@ import pytest
 from onnx import TensorProto, helper
 from textual.pilot import Pilot
 
+from kokoro_tui.audio.align import TimeMap
+from kokoro_tui.audio.device import AudioUnavailableError
 from kokoro_tui.audio.player import PlayerState
 from kokoro_tui.audio.waveform import FloatArray
 from kokoro_tui.tui.app import KokoroTuiApp
@@ -113,14 +115,19 @@ class FakePlayer:
     """Keeps what it is told; its clock stands still."""
 
     silence_reason: str | None = None
+    note: str | None = None
+    output: str | None = None
+    devices: tuple[str, ...] = ("Loudspeakers, ALSA", "Headphones, ALSA")
+    gains: dict[int, float] = field(default_factory=dict)
+    time_maps: list[TimeMap | None] = field(default_factory=list)
     loaded: list[FloatArray] = field(default_factory=list)
     closed: bool = False
     now: PlayerState = field(default_factory=lambda: PlayerState(False, 0, 0.0, 0.0))
 
-    def load(self, renderings: Sequence[FloatArray]) -> None:
-        """Take over renderings."""
-        self.loaded = list(renderings)
-        self.now = PlayerState(False, 0, 0.0, max(r.size for r in renderings) / 24_000)
+    def load(self, tracks: Sequence[FloatArray], time_maps: Sequence[TimeMap | None] = ()) -> None:
+        """Take over tracks."""
+        self.loaded, self.time_maps = list(tracks), list(time_maps)
+        self.now = PlayerState(False, 0, 0.0, max(track.size for track in tracks) / 24_000, self.now.volume)
 
     def play(self, position_seconds: float | None = None) -> None:
         """Play."""
@@ -143,6 +150,28 @@ class FakePlayer:
         """Change over."""
         self.now = replace(self.now, which=which)
 
+    def repeat(self, span: tuple[float, float] | None) -> None:
+        """Repeat a stretch."""
+        self.now = replace(self.now, loop=span)
+
+    def set_volume(self, volume: float) -> None:
+        """Keep the volume."""
+        self.now = replace(self.now, volume=volume)
+
+    def set_gain(self, which: int, gain: float) -> None:
+        """Keep the gain."""
+        self.gains[which] = gain
+
+    def outputs(self) -> tuple[str, ...]:
+        """The devices."""
+        return self.devices
+
+    def choose_output(self, name: str | None) -> None:
+        """Use a device."""
+        if name is not None and name not in self.devices:
+            raise AudioUnavailableError(f"there is no audio device {name}", "choose another one")
+        self.output = name
+
     def state(self) -> PlayerState:
         """The state."""
         return self.now
@@ -156,7 +185,7 @@ class FakePlayer:
 def player(monkeypatch: pytest.MonkeyPatch) -> FakePlayer:
     """Stands in for the audio device."""
     fake = FakePlayer()
-    monkeypatch.setattr("kokoro_tui.audio.player.open_player", lambda on_problem: fake)
+    monkeypatch.setattr("kokoro_tui.audio.player.open_player", lambda on_problem, output=None: fake)
     return fake
 
 

@@ -78,7 +78,7 @@ async def test_help_and_the_palette_are_always_in_sight(open_app: Open, toy_mode
 
 
 async def test_help_lists_every_key(open_app: Open, toy_model: Path) -> None:
-    async with open_app(toy_model, size=(120, 100)) as opened:
+    async with open_app(toy_model, size=(120, 150)) as opened:
         await opened.press("question_mark")
         assert isinstance(opened.app.screen, HelpScreen)
         text = opened.screen_text

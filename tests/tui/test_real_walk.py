@@ -8,6 +8,7 @@ import pytest
 
 from kokoro_tui.tui.app import KokoroTuiApp
 from kokoro_tui.tui.audition import AuditionResult
+from kokoro_tui.tui.candidates import Candidates
 from tests.make_screenshots import NAMES, SIZE, Walk
 
 
@@ -38,3 +39,14 @@ async def test_open_tune_export_and_hear(real_model: Path, tmp_path: Path) -> No
     assert audition.candidate_wav.stat().st_size > 100_000
     assert audition.measurement is not None
     assert 0 < audition.measurement.mel_distance < 1
+    candidates = seen["candidates"]
+    assert isinstance(candidates, Candidates)
+    found = [candidate for _, candidate in candidates]
+    assert [candidate.name for candidate in found] == ["plan 1", "preset w8", "preset q8f16"]
+    for candidate in found:
+        assert candidate.result is not None
+        assert candidate.result.final_bytes == candidate.estimated_bytes
+    distances = [candidate.result.measurement.mel_distance for candidate in found]  # type: ignore[union-attr]
+    assert distances[0] == audition.measurement.mel_distance, "what was built before is not built again"
+    assert 0.2 < distances[1] < distances[2] < 0.7
+    assert seen["blind test"] == "9"

@@ -11,8 +11,8 @@ from kokoro_tui.core.precision import Precision
 from kokoro_tui.store.settings import SortOrder
 from kokoro_tui.tui.formats import printable
 from kokoro_tui.tui.rows import DESCENDING_FIRST
+from kokoro_tui.tui.screens.linting import LintingScreen
 from kokoro_tui.tui.screens.regex_action import RegexActionScreen
-from kokoro_tui.tui.screens.work import WorkScreen
 from kokoro_tui.tui.widgets.columns import COLUMNS
 from kokoro_tui.tui.widgets.filter_bar import FilterBar, FilterInput
 from kokoro_tui.tui.wording import outcome
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kokoro_tui.workbench import Change
 
 
-class EditingScreen(WorkScreen):
+class EditingScreen(LintingScreen):
     """Precisions, marks, filter, order, groups, undo and the regex action."""
 
     # Precisions

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from textual import on, work
 
-from kokoro_tui.core.trials import TrialStatus
 from kokoro_tui.errors import KokoroTuiError
 from kokoro_tui.tui import files
 from kokoro_tui.tui.formats import count, mib, short_path
@@ -23,8 +23,8 @@ from kokoro_tui.tui.screens.command import CommandScreen
 from kokoro_tui.tui.screens.editing import EditingScreen
 from kokoro_tui.tui.screens.export import Exported, ExportScreen
 from kokoro_tui.tui.screens.load import LoadScreen
-from kokoro_tui.tui.screens.path_dialog import SavePathScreen
-from kokoro_tui.tui.widgets.trial_panel import TrialsView
+from kokoro_tui.tui.screens.path_dialog import SavePathScreen, changed_at
+from kokoro_tui.tui.widgets.trial_panel import trials_view
 
 EXPORT_NAME = "kokoro_optimized.onnx"
 RECIPE_NAME = "kokoro_recipe.toml"
@@ -35,6 +35,8 @@ class FilesScreen(EditingScreen):
 
     _export_path: Path | None = None
     _recipe_path: Path | None = None
+    _known_recipes: Mapping[Path, int] = MappingProxyType({})
+    """Recipes that this session has read or written, and when they had last been changed."""
 
     @property
     def model_path(self) -> Path:
@@ -64,7 +66,7 @@ class FilesScreen(EditingScreen):
             if chosen is not None:
                 self._save(chosen, then)
 
-        self.app.push_screen(SavePathScreen("Save the plan as a recipe", path, ".toml"), save)
+        self.app.push_screen(SavePathScreen("Save the plan as a recipe", path, ".toml", self._known_recipes), save)
 
     @work(thread=True, exit_on_error=False, group="save")
     def _save(self, path: Path, then: Callable[[], None] | None) -> None:
@@ -74,6 +76,7 @@ class FilesScreen(EditingScreen):
         except KokoroTuiError as error:
             self.post_message(JobFailed("saving the recipe", error))
         else:
+            self._know(path)
             self.post_message(RecipeSaved(path, plan))
             if then is not None:
                 self.app.call_from_thread(then)
@@ -105,7 +108,13 @@ class FilesScreen(EditingScreen):
         except KokoroTuiError as error:
             self.post_message(JobFailed("loading the recipe", error))
         else:
+            self._know(Path(source))
             self.post_message(RecipeLoaded(name, plan, notes))
+
+    def _know(self, path: Path) -> None:
+        """Remember a recipe as it is now, so that nobody else's is overwritten unasked."""
+        if when := changed_at(path):
+            self._known_recipes = {**self._known_recipes, path.resolve(): when}
 
     @on(RecipeLoaded)
     def _recipe_loaded(self, event: RecipeLoaded) -> None:
@@ -141,8 +150,7 @@ class FilesScreen(EditingScreen):
     def _trials_loaded(self, event: TrialsLoaded) -> None:
         bench = self.bench
         bench.trials, bench.trials_path = event.table, event.path
-        measured = sum(row.status is TrialStatus.OK for row in event.table.rows.values())
-        self.trial_panel.view = TrialsView(event.path, measured, len(event.table.rows) - measured, event.notes)
+        self.trial_panel.view = trials_view(event.path, event.table, event.notes)
         self.show_trials()
         self.say(f"{short_path(event.path)} loaded, {count(len(event.table.rows), 'trial')}")
 

@@ -15,7 +15,6 @@ from kokoro_tui.tui.screens.modal import Dialog
 from kokoro_tui.tui.screens.path_dialog import PathSuggester
 
 PRESET = "preset:"
-SUFFIXES = (".toml", ".csv")
 _RECIPE_TABLES = (b"[[rules]]", b"[thresholds]")
 _LOOKED_AT_BYTES = 8192
 
@@ -29,6 +28,9 @@ class LoadScreen(Dialog[str]):
     """
 
     TITLE_TEXT = "Load a recipe, a preset or trials"
+    SUFFIXES: tuple[str, ...] = (".toml", ".csv")
+    FIRST: tuple[str, ...] = ()
+    """What can be chosen besides files and presets."""
     BINDINGS = [
         Binding("enter", "submit", "Load", id="load.load", tooltip="Load what is typed or chosen", priority=True),
         Binding("down", "choose", "Choose", id="load.choose", tooltip="Go to the list", priority=True),
@@ -36,18 +38,19 @@ class LoadScreen(Dialog[str]):
 
     def __init__(self, folders: tuple[Path, ...], presets: tuple[str, ...]) -> None:
         super().__init__()
-        self._found = [path for folder in dict.fromkeys(folders) for path in _files(folder)]
+        self._found = [path for folder in dict.fromkeys(folders) for path in _files(folder, self.SUFFIXES)]
         self._presets = presets
 
     def contents(self) -> ComposeResult:
         """A path to type, and a list to choose from."""
-        yield Label("File (.toml or .csv)", classes="dialog-label")
+        yield Label(f"File ({' or '.join(self.SUFFIXES)})", classes="dialog-label")
         yield Input(
-            id="path", suggester=PathSuggester(*SUFFIXES), placeholder="type, or go down to the list", compact=True
+            id="path", suggester=PathSuggester(*self.SUFFIXES), placeholder="type, or go down to the list", compact=True
         )
         files = [Option(printable(short_path(path)), id=str(path)) for path in self._found]
         presets = [Option(f"preset {name}", id=f"{PRESET}{name}") for name in self._presets]
-        yield OptionList(*files, *presets, id="load-list", markup=False, compact=True)
+        first = [Option(text, id=text) for text in self.FIRST]
+        yield OptionList(*first, *files, *presets, id="load-list", markup=False, compact=True)
         yield Label("", id="path-note", markup=False)
 
     def on_mount(self) -> None:
@@ -72,8 +75,9 @@ class LoadScreen(Dialog[str]):
         if not text:
             return
         path = Path(text).expanduser()
-        if path.suffix not in SUFFIXES:
-            self._note("a recipe ends in .toml, a trial table in .csv")
+        if path.suffix not in self.SUFFIXES:
+            csv = ", a trial table in .csv" if ".csv" in self.SUFFIXES else ""
+            self._note(f"a recipe ends in .toml{csv}")
         elif not path.is_file():
             self._note(f"there is no file {path}")
         else:
@@ -87,17 +91,17 @@ class LoadScreen(Dialog[str]):
         self.query_one("#path-note", Label).update(printable(text))
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.is_file() and _is_of_use(path))
+        return sorted(path for path in folder.iterdir() if path.is_file() and _is_of_use(path, suffixes))
     except OSError:
         return []
 
 
-def _is_of_use(path: Path) -> bool:
+def _is_of_use(path: Path, suffixes: tuple[str, ...]) -> bool:
     """Whether a file may be a trial table or a recipe; other TOML files lie about everywhere."""
     if path.suffix != ".toml":
-        return path.suffix in SUFFIXES
+        return path.suffix in suffixes
     with path.open("rb") as handle:
         start = handle.read(_LOOKED_AT_BYTES)
     return any(table in start for table in _RECIPE_TABLES)

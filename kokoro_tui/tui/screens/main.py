@@ -17,7 +17,7 @@ from kokoro_tui.errors import KokoroTuiError, WorkError
 from kokoro_tui.store.settings import SortOrder
 from kokoro_tui.tui import files
 from kokoro_tui.tui.audition import Speech
-from kokoro_tui.tui.bindings import PLAYER_BINDINGS, SCREEN_BINDINGS, TABLE_BINDINGS
+from kokoro_tui.tui.bindings import CANDIDATE_BINDINGS, PLAYER_BINDINGS, SCREEN_BINDINGS, TABLE_BINDINGS
 from kokoro_tui.tui.formats import mib
 from kokoro_tui.tui.messages import (
     AuditionEnded,
@@ -30,7 +30,8 @@ from kokoro_tui.tui.messages import (
 )
 from kokoro_tui.tui.rows import View
 from kokoro_tui.tui.screens.help import HelpScreen, Section
-from kokoro_tui.tui.screens.playing import PlayingScreen
+from kokoro_tui.tui.screens.planning import PlanningScreen
+from kokoro_tui.tui.widgets.banner import Banner
 from kokoro_tui.tui.widgets.filter_bar import FilterBar, FilterInput
 from kokoro_tui.tui.widgets.key_bar import KeyBar
 from kokoro_tui.tui.widgets.loading_panel import LoadingPanel
@@ -55,10 +56,10 @@ class Start:
     recipe_path: Path | None = None
 
 
-class MainScreen(PlayingScreen):
+class MainScreen(PlanningScreen):
     """One model, its node table, and everything that is done to it."""
 
-    BINDINGS = [*SCREEN_BINDINGS]
+    BINDINGS = [*SCREEN_BINDINGS, *CANDIDATE_BINDINGS]
     AUTO_FOCUS = "#nodes"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (112, "-wide"), (170, "-very-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-middle"), (32, "-tall")]
@@ -72,6 +73,7 @@ class MainScreen(PlayingScreen):
 
     def compose(self) -> ComposeResult:
         """Everything there will ever be; the table is empty until the model is read."""
+        yield Banner(id="banner")
         yield SizeBar(id="size-bar")
         with Horizontal(id="body"):
             with Vertical(id="left"):
@@ -200,8 +202,10 @@ class MainScreen(PlayingScreen):
             return True if self.work.history.past else None
         if action == "redo":
             return True if self.work.history.future else None
-        if action == "play":
+        if action in ("play", "worst"):
             return self.can_play
+        if action in ("take_up", "throw_away"):
+            return self.can_take_up
         return True
 
     def update_hints(self) -> None:
@@ -234,6 +238,7 @@ class MainScreen(PlayingScreen):
             Section("Node table", tuple(effective(binding) for binding in TABLE_BINDINGS)),
             Section("Everywhere", tuple(effective(binding) for binding in SCREEN_BINDINGS)),
             Section("Player", tuple(effective(binding) for binding in PLAYER_BINDINGS)),
+            Section("Candidates", tuple(effective(binding) for binding in CANDIDATE_BINDINGS)),
         )
         self.app.push_screen(HelpScreen(sections))
 

@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding
+from textual.command import CommandPalette
 from textual.containers import Vertical
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 
 from kokoro_tui.tui.widgets.key_bar import KeyBar
+
+if TYPE_CHECKING:
+    _Screen = Screen[Any]
+else:
+    _Screen = object  # the styles of a screen come from its first base that is one
 
 Answer = TypeVar("Answer")
 LOW_LINES = 18
 """Terminals with fewer lines than this get dialogs without empty lines."""
 
 
-class Dialog(ModalScreen[Answer | None], Generic[Answer]):
+class DismissedOnce(_Screen):
+    """A screen that can be told several times to leave.
+
+    Two clicks or keys may be on their way to it at once, and the second one must not take away what lies below.
+    """
+
+    def dismiss(self, result: Any = None) -> AwaitComplete:
+        """Leave, with whatever lies over it; nothing happens if it has left already."""
+        if self not in self.app.screen_stack:
+            return AwaitComplete()
+        self.pop_until_active()
+        return super().dismiss(result)
+
+
+class Palette(DismissedOnce, CommandPalette):
+    """Textual's palette of commands."""
+
+
+class Dialog(DismissedOnce, ModalScreen[Answer | None], Generic[Answer]):
     """A titled box over the screen; escape leaves it without an answer."""
 
     BINDINGS = [Binding("escape", "leave", "Close", id="dialog.close", tooltip="Leave without doing anything")]

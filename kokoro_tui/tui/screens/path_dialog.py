@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from textual import on
 from textual.app import ComposeResult
@@ -18,6 +20,14 @@ def typed_path(text: str, suffix: str) -> Path:
     path = Path(text).expanduser()
     is_bare = not path.suffix and path.name and not path.is_dir()
     return path.with_name(path.name + suffix) if is_bare else path
+
+
+def changed_at(path: Path) -> int:
+    """When a file was last changed, in nanoseconds; 0 if there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 class PathSuggester(Suggester):
@@ -56,12 +66,14 @@ class SavePathScreen(Dialog[Path]):
         title: What is saved.
         path: What to start with.
         suffix: Added where the user names none.
+        known: When this session has read or written files, as `changed_at` has it; one that has changed is named.
     """
 
     BINDINGS = [Binding("enter", "submit", "Save", id="path.save", tooltip="Write the file", priority=True)]
 
-    def __init__(self, title: str, path: Path, suffix: str) -> None:
+    def __init__(self, title: str, path: Path, suffix: str, known: Mapping[Path, int] = MappingProxyType({})) -> None:
         super().__init__()
+        self._known = known
         self.TITLE_TEXT = title
         self._path = path
         self._suffix = suffix
@@ -98,6 +110,8 @@ class SavePathScreen(Dialog[Path]):
             note.update(f"{path} {problem}")
         elif path.exists() and self._confirmed != path:
             self._confirmed = path
-            note.update(f"{path.name} exists; enter again replaces it")
+            known = self._known.get(path.resolve())
+            state = "exists" if known in (None, changed_at(path)) else "has been changed by somebody else meanwhile"
+            note.update(f"{path.name} {state}; enter again replaces it")
         else:
             self.dismiss(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +12,18 @@ from textual import on, work
 from kokoro_tui.core.trials import TrialTable
 from kokoro_tui.errors import Cancelled, KokoroTuiError
 from kokoro_tui.tui.formats import count, duration, short_path
-from kokoro_tui.tui.messages import TrialsEnded, TrialsPrepared, TrialsRefused, TrialsWent
+from kokoro_tui.tui.messages import (
+    TrialsEnded,
+    TrialsFollowed,
+    TrialsLoaded,
+    TrialsPrepared,
+    TrialsRefused,
+    TrialsWent,
+)
 from kokoro_tui.tui.screens.confirm import ConfirmScreen
 from kokoro_tui.tui.screens.files import FilesScreen
-from kokoro_tui.tui.trial_worker import TrialWish, drain
-from kokoro_tui.tui.widgets.trial_panel import RunningTrials
+from kokoro_tui.tui.trial_worker import TrialWish, drain, follow
+from kokoro_tui.tui.widgets.trial_panel import RunningTrials, trials_view
 
 if TYPE_CHECKING:
     from kokoro_tui.core.trials import TrialRow
@@ -38,6 +46,7 @@ class TriallingScreen(FilesScreen):
     speech: Speech
     """What trials say, as auditions do."""
     _control: TrialControl | None = None
+    _stop_following: threading.Event | None = None
 
     def action_trials(self) -> None:
         """Ask which trials to run; while they run, ask what to do with them."""
@@ -143,6 +152,34 @@ class TriallingScreen(FilesScreen):
         trials = self.bench.trials
         panel.running = replace(running, worst=trials.worst(5) if trials else (), **changes)  # type: ignore[arg-type]
 
+    # What another process runs
+
+    @on(TrialsLoaded)
+    def _follow_loaded(self, event: TrialsLoaded) -> None:
+        if self._control is None:
+            self._stop_follow()
+            self._stop_following = threading.Event()
+            self._follow(event.table, event.path, self._stop_following)
+
+    @work(thread=True, exit_on_error=False, group="follow")
+    def _follow(self, table: TrialTable, path: Path, stop: threading.Event) -> None:
+        follow(table, path, self.post_message, stop)
+
+    @on(TrialsFollowed)
+    def _followed(self, event: TrialsFollowed) -> None:
+        if event.path != self.bench.trials_path or self._control is not None:
+            return
+        writer = f"{event.owner.describe}; its rows come in here" if event.owner is not None else ""
+        if event.rows:
+            self._take_rows(event.rows)
+        self.trial_panel.view = trials_view(event.path, self.bench.trials or TrialTable(), writer=writer)
+        if event.owner is None:
+            self.say("the other kokoro-tui has ended its trials; t goes on where it was")
+
+    def _stop_follow(self) -> None:
+        if self._stop_following is not None:
+            self._stop_following.set()
+
     @on(TrialsRefused)
     def _trials_refused(self, event: TrialsRefused) -> None:
         """The table on the disk is of another run: ask before it is moved aside."""
@@ -176,5 +213,6 @@ class TriallingScreen(FilesScreen):
 
     def stop_trials(self) -> None:
         """End a run and its workers, because the program ends."""
+        self._stop_follow()
         if self._control is not None:
             self._control.stop.set()

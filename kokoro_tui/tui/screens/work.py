@@ -26,6 +26,7 @@ from kokoro_tui.tui.widgets.trial_panel import TrialPanel
 if TYPE_CHECKING:
     from kokoro_tui.core.plan import PlanHistory, PrecisionPlan
     from kokoro_tui.errors import KokoroTuiError
+    from kokoro_tui.lint.linter import Linter
     from kokoro_tui.workbench import Workbench
 
 _SORT_ARROWS = {True: "\u25be", False: "\u25b4"}
@@ -43,6 +44,8 @@ class WorkScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
+        self.linter: Linter | None = None
+        """What the plan is checked against; None without a target, and until its tables are read."""
         self._bench: Workbench | None = None
         self._rows: RowSource | None = None
 
@@ -184,7 +187,8 @@ class WorkScreen(Screen[None]):
     def show_detail(self) -> None:
         """Tell all about the row under the cursor."""
         row = self.table.current
-        parts = () if row is None or self.work is None else describe_node(self.bench, self.state.plan, row.key)
+        known = row is not None and self.work is not None
+        parts = describe_node(self.bench, self.state.plan, row.key, self.linter) if row and known else ()
         self.query_one(NodeDetail).show_parts(parts)
 
     def show_trials(self) -> None:

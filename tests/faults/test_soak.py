@@ -1,0 +1,91 @@
+"""The terminal UI driven at random: it goes on, stays small, leaves nothing behind, and its log holds no error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from time import monotonic, sleep
+
+import pytest
+
+from kokoro_tui.store.paths import log_path, state_folder
+from tests.faults.budget import FULL, seconds, seeded
+from tests.faults.processes import leaves_nothing_running
+from tests.faults.terminal import Footprint, TerminalProgram
+from tests.models import toy_kokoro, write
+
+_ESCAPE, _ENTER, _TAB = "\x1b", "\r", "\t"
+_KEYS = (
+    "f", "i", "w", "x", "0", " ", "v", "/", "r", "u", "\x12", "o", "g", "a", "t", "b", "p", "n", "s", "l", "m", "y",
+    "?", "d", "j", "J", "1", "2", "3", "9", "c", "z", _ESCAPE, _ESCAPE, _ENTER, _TAB, "\x1b[Z", "\x10", "\x7f",
+    "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[5~", "\x1b[6~", "\x1b[H", "\x1b[F", "conv", ".*", "(",
+    "\x1b[200~[/x]\x1b[201~",
+)  # fmt: skip
+"""Keys, pieces of text and a paste; all but those that leave."""
+_SIZES = ((20, 5), (40, 12), (80, 24), (120, 40), (200, 60), (300, 100))
+_GROWTH = 1.05 if FULL else 1.25
+"""Most memory at the end against that after the first fifth; a minute is too short for the real limit."""
+_MORE_HANDLES = 4
+
+
+def act(program: TerminalProgram, random: Random) -> None:
+    """One thing that a person or a terminal might do."""
+    kind = random.random()
+    if kind < 0.86:
+        program.send(random.choice(_KEYS))
+    elif kind < 0.94:
+        column, row = random.randrange(1, 120), random.randrange(1, 40)
+        button = random.choice((0, 0, 2, 64, 65))
+        program.send(f"\x1b[<{button};{column};{row}M\x1b[<{button};{column};{row}m")
+    elif kind < 0.98:
+        program.resize(*random.choice(_SIZES))
+    elif kind < 0.99:
+        program.send("\x10theme\r")
+    else:
+        program.suspend_and_resume()
+
+
+def soak(model: Path, folder: Path, voice: str, longest: float, random: Random) -> tuple[Footprint, Footprint]:
+    """Drive the program and return what it held early and late; then take its terminal away."""
+    program = TerminalProgram([str(model), "--text", "Six sleek swans.", "--voice", voice], folder)
+    early: Footprint | None = None
+    try:
+        program.shows("MiB")
+        program.send("bt\r")  # a build to play, and trials
+        started = monotonic()
+        while (elapsed := monotonic() - started) < longest:
+            act(program, random)
+            sleep(random.choice((0.0, 0.01, 0.05, 0.3)))
+            assert program.process.poll() is None, f"it ended with {program.process.returncode} after {elapsed:.0f} s"
+            if early is None and elapsed > longest / 5:
+                early = program.footprint()
+        late = program.footprint()
+        program.hang_up()
+        program.process.wait(10)
+        leaves_nothing_running(program.process.pid)
+    finally:
+        program.kill()
+    assert early is not None
+    return early, late
+
+
+def check(early: Footprint, late: Footprint) -> None:
+    """The log is clean, and the program has not grown."""
+    log = log_path().read_text(errors="replace") if log_path().exists() else ""
+    assert "Traceback" not in log, log[-4000:]
+    assert "uncaught" not in log
+    print(f"first fifth {early}, end {late}")
+    assert late.bytes <= early.bytes * _GROWTH
+    assert late.descriptors <= early.descriptors + _MORE_HANDLES
+    assert late.threads <= early.threads + _MORE_HANDLES
+    assert any((state_folder() / "sessions").iterdir()), "the session that lost its terminal is offered again"
+
+
+def test_a_small_model(tmp_path: Path, voice: str) -> None:
+    model = write(toy_kokoro(), tmp_path / "toy.onnx")
+    check(*soak(model, tmp_path, voice, seconds(25, 600), seeded("soak")))
+
+
+@pytest.mark.real
+def test_the_real_model(tmp_path: Path, voice: str, real_model: Path) -> None:
+    check(*soak(real_model, tmp_path, voice, seconds(20, 3600), seeded("real soak")))

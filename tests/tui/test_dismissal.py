@@ -1,0 +1,37 @@
+"""A dialog that is told twice to leave takes nothing else with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.command import CommandPalette
+
+from kokoro_tui.tui.screens.help import HelpScreen
+from kokoro_tui.tui.screens.too_small import TooSmallScreen
+from tests.tui.conftest import Open
+
+
+@pytest.mark.parametrize(
+    ("action", "kind"),
+    [("command_palette", CommandPalette), ("change_theme", CommandPalette), ("screen.help", HelpScreen)],
+)
+async def test_leaving_twice_is_leaving_once(open_app: Open, toy_model: Path, action: str, kind: type) -> None:
+    async with open_app(toy_model) as opened:
+        await opened.app.run_action(action)
+        await opened.until(lambda: isinstance(opened.app.screen, kind))
+        dialog = opened.app.screen
+        dialog.dismiss(None)
+        dialog.dismiss(None)
+        await opened.until(lambda: opened.app.screen is opened.main)
+    assert not opened.app.failed
+
+
+async def test_a_dialog_leaves_with_what_lies_over_it(open_app: Open, toy_model: Path) -> None:
+    async with open_app(toy_model) as opened:
+        await opened.press("question_mark")
+        dialog = opened.app.screen
+        await opened.app.push_screen(TooSmallScreen())
+        dialog.dismiss(None)
+        await opened.until(lambda: opened.app.screen is opened.main)
+    assert not opened.app.failed
