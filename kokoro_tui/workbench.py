@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from kokoro_tui.core.hazards import Hazard, hazards, risky_nodes
 from kokoro_tui.core.inventory import MIN_CANDIDATE_PARAMETERS, Inventory, NodeInfo
 from kokoro_tui.core.plan import PrecisionPlan
 from kokoro_tui.core.precision import Precision
@@ -91,6 +92,15 @@ class Workbench:
         return recognise(self.inventory)
 
     @cached_property
+    def hazards(self) -> Mapping[str, Hazard]:
+        """Nodes that are risky at some precisions, by key."""
+        return hazards(self.inventory)
+
+    def risky(self, plan: PrecisionPlan) -> tuple[str, ...]:
+        """Keys of the nodes to which ``plan`` gives a risky precision, in graph order."""
+        return tuple(sorted(risky_nodes(self.hazards, plan), key=self._sort_order.__getitem__))
+
+    @cached_property
     def model_sha256(self) -> str:
         """Digest of the model file; reads all of it, so the first call belongs off the UI thread.
 
@@ -143,11 +153,13 @@ class Workbench:
         return self._change(plan, plan.with_precision(free, precision), tuple(locked), refused)
 
     def next_precision(self, plan: PrecisionPlan, key: str) -> Precision:
-        """The precision after the present one that the node can take; FP32 after the last."""
+        """The precision after the present one that the node can take without a hazard; FP32 after the last."""
         possible = allowed(self.inventory, self.inventory.by_key[key], static=plan.static)
-        present = plan.precision_of(key)
-        index = possible.index(present) if present in possible else -1
-        return possible[(index + 1) % len(possible)]
+        hazard = self.hazards.get(key)
+        order = [*Precision]
+        behind = order[order.index(plan.precision_of(key)) + 1 :]
+        safe = (p for p in behind if p in possible and (hazard is None or p not in hazard.precisions))
+        return next(safe, Precision.FP32)
 
     def toggle_excluded(self, plan: PrecisionPlan, keys: Iterable[str]) -> Change:
         """Exclude nodes (FP32 and locked); if all of them are excluded already, unlock them."""
@@ -160,6 +172,21 @@ class Workbench:
     ) -> Change:
         changed = sorted(after.changed_keys(before), key=self._sort_order.__getitem__)
         return Change(after if changed else before, tuple(changed), locked, refused)
+
+    def without_faults(self, plan: PrecisionPlan) -> Change:
+        """The plan without the FP16 nodes whose weights FP16 cannot hold; reads those weights (0.3 s of Kokoro).
+
+        Raises:
+            InputError: The model cannot be read any more.
+        """
+        if Precision.FP16 not in plan.choices.values():
+            return Change(plan, ())
+        from kokoro_tui.graph.half_faults import half_faults  # only where weights are looked at
+
+        faults = half_faults(self.inventory.path, plan)
+        whole = self.complete(faults).keys if faults else ()
+        free = [key for key in whole if plan.precision_of(key) is Precision.FP16]
+        return self._change(plan, plan.with_precision(free, Precision.FP32), (), faults)
 
     # What a plan costs and gives
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,20 +22,42 @@ def _private_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     monkeypatch.setenv("KOKORO_TUI_CONFIG", str(home / "config.toml"))
 
 
+@dataclass(frozen=True)
+class Export:
+    """A real Kokoro as FP32 ONNX, and how it was made."""
+
+    path: Path
+    report: tuple[str, str] | None
+    """What ``kokoro-tui export`` wrote to stdout and stderr; None where the model has been exported before."""
+
+
 @pytest.fixture(scope="session")
-def real_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled real Kokoro as FP32 ONNX, about 310 MiB; read it, never write it.
+def real_export(tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """The bundled real Kokoro, exported once per session from the command line, without a hub.
 
     KOKORO_TUI_TEST_MODEL may name one that has been exported before.
     """
     if ready := os.environ.get("KOKORO_TUI_TEST_MODEL"):
-        return Path(ready)
-    from kokoro_tui.jobs.child import run_in_child
-    from kokoro_tui.jobs.tasks import build_bundled
+        return Export(Path(ready), None)
+    folder = tmp_path_factory.mktemp("real")
+    private = {
+        name: str(folder / name.lower()) for name in ("HF_HOME", "KOKORO_TUI_CACHE", "KOKORO_TUI_STATE")
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "kokoro_tui", "export"],
+        cwd=folder,
+        env=os.environ | private | {"HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return Export(folder / "kokoro.onnx", (done.stdout, done.stderr))
 
-    target = tmp_path_factory.mktemp("real") / "kokoro.onnx"
-    run_in_child(build_bundled, target)
-    return target
+
+@pytest.fixture(scope="session")
+def real_model(real_export: Export) -> Path:
+    """The bundled real Kokoro as FP32 ONNX, about 310 MiB; read it, never write it."""
+    return real_export.path
 
 
 @pytest.fixture

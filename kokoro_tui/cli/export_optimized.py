@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -145,15 +144,13 @@ def _clips(out: Output, resolved: ResolvedPlan, speech: SpeechOptions | None) ->
 def _build(
     out: Output, resolved: ResolvedPlan, clips: tuple[Utterance, ...], target: Path
 ) -> tuple[BuildReport, Measurement | None]:
-    from kokoro_tui.jobs.tasks import audition, build  # onnx: 0.2 s
+    from kokoro_tui.jobs.tasks import build, build_and_measure  # onnx: 0.2 s
 
     source, signature = resolved.bench.inventory.path, resolved.bench.signature
     if signature is None or not clips:
         return run_job(out, build, source, resolved.plan, target, writes_into=target.parent), None
-    with TemporaryDirectory(prefix="kokoro-tui-") as folder:
-        arguments = (source, resolved.plan, target, signature, clips, Path(folder))
-        done = run_job(out, audition, *arguments, writes_into=target.parent)
-    return done.build, done.measurement
+    arguments = (source, resolved.plan, target, signature, clips)
+    return run_job(out, build_and_measure, *arguments, writes_into=target.parent)
 
 
 def _write_wav(target: Path, measured: Measurement | None) -> Path | None:

@@ -31,15 +31,15 @@ def run_job(out: Output, target: Callable[..., Result], *args: Any, writes_into:
     remove_stale_partials(writes_into)
     with out.progress() as progress:
         try:
-            return run_in_child(target, *args, on_progress=progress, log_path=_log_path(), **kwargs)
+            return run_in_child(target, *args, on_progress=progress, log_path=child_log_path(), **kwargs)
         except BaseException:
             # A process that was ended could not clean up after itself.
             remove_stale_partials(writes_into)
             raise
 
 
-def _log_path() -> Path | None:
-    """The log file; None where its folder cannot be made, which is no reason to fail."""
+def child_log_path() -> Path | None:
+    """The log file for what child processes print; None where its folder cannot be made, which is no reason to fail."""
     from kokoro_tui.store.paths import log_path, make_folder
 
     with suppress(KokoroTuiError):

@@ -14,11 +14,16 @@ from typer.main import get_command
 
 from kokoro_tui import __version__
 from kokoro_tui.cli import (
+    bench,
     count,
     estimate_size,
     export,
     export_optimized,
+    lint,
+    listen,
+    plan,
     recipe_diff,
+    report,
     start,
     trial_quantization,
     verify,
@@ -47,6 +52,11 @@ for _module, _name in (
     (estimate_size, "estimate-size"),
     (trial_quantization, "trial-quantization"),
     (export_optimized, "export-optimized"),
+    (bench, "bench"),
+    (lint, "lint"),
+    (report, "report"),
+    (listen, "listen"),
+    (plan, "plan"),
 ):
     app.command(_name, help=_module.HELP, epilog=f"Examples:\n\n{_module.EXAMPLES}")(_module.run)
 recipe_app.command("diff", help=recipe_diff.HELP, epilog=f"Example:\n\n{recipe_diff.EXAMPLES}")(recipe_diff.run)
@@ -129,7 +139,7 @@ def _as_ours(error: BaseException) -> KokoroTuiError:
     """Any error as one with a message, a hint and an exit code."""
     if isinstance(error, KokoroTuiError):
         return error
-    if isinstance(error, KeyboardInterrupt | Abort):
+    if _comes_of_an_interrupt(error):
         return Cancelled()
     if isinstance(error, TyperException):
         context = getattr(error, "ctx", None)
@@ -138,6 +148,13 @@ def _as_ours(error: BaseException) -> KokoroTuiError:
     if isinstance(error, MemoryError):
         return WorkError("there is not enough memory", "close other programs or use a shorter text")
     return WorkError(f"unexpected {type(error).__name__}: {error}", "run it again with --debug to see where")
+
+
+def _comes_of_an_interrupt(error: BaseException | None) -> bool:
+    """Whether an error is an interrupt, or what a module in C that was just being loaded made of one."""
+    while error is not None and not isinstance(error, KeyboardInterrupt | Abort):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _report(error: KokoroTuiError, *, as_json: bool) -> int:

@@ -30,9 +30,24 @@ TextOption = Annotated[
 PhonemesOption = Annotated[
     str | None, typer.Option("--phonemes", show_default=False, help="What to say, in Kokoro's phonemes; no G2P.")
 ]
+
+
+def complete_voice(incomplete: str) -> list[str]:
+    """Names of voices that begin so and are on this machine, for the shell."""
+    from kokoro_tui.speech.voices import list_voices  # numpy: only where a voice is named
+
+    return [voice.name for voice in list_voices() if voice.name.startswith(incomplete)]
+
+
 VoiceOption = Annotated[
     str | None,
-    typer.Option("--voice", "--eval-voice", show_default=False, help="A voice name, or a voice file."),
+    typer.Option(
+        "--voice",
+        "--eval-voice",
+        show_default=False,
+        help="A voice name, or a voice file.",
+        autocompletion=complete_voice,
+    ),
 ]
 LanguageOption = Annotated[
     str | None, typer.Option("--lang", show_default=False, help="Language of the text, as en-us; ja by its script.")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 MAX_LINE = 500
 """Longest error, hint or note, in characters: names in hostile files can be 100 kB long."""
+BAR_WIDTH = 36
+"""Characters of the longest bar of a chart."""
 UNLIMITED_WIDTH = 1_000_000
 """Width of a console that is no terminal, so that nothing is cut or wrapped for a reader that is a program."""
 
@@ -46,15 +48,22 @@ class Output:
             sys.stderr.write(f"note: {one_line(text)}\n")
 
     def table(
-        self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", total_rows: int = 0
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        title: str = "",
+        total_rows: int = 0,
+        text_columns: Sequence[int] = (0,),
     ) -> None:
-        """Write a table; the first column is text, the others are numbers.
+        """Write a table.
 
         Args:
             columns: Headings.
             rows: Cells, shown as they are and never parsed as markup.
             title: What the table shows.
             total_rows: How many of the last rows sum up the ones before.
+            text_columns: Which columns hold text; the others hold numbers.
         """
         if self.as_json:
             return
@@ -63,7 +72,7 @@ class Output:
 
         table = Table(title=Text(visible(title)) if title else None, title_justify="left")
         for index, heading in enumerate(columns):
-            table.add_column(Text(heading), justify="right" if index else "left", overflow="fold")
+            table.add_column(Text(heading), justify="left" if index in text_columns else "right", overflow="fold")
         for index, row in enumerate(rows):
             table.add_row(
                 *(Text(visible(cell)) for cell in row),
@@ -85,6 +94,28 @@ class Output:
             if number == 0:
                 rules = ["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])]
                 sys.stdout.write(f"|{'|'.join(rules)}|\n")
+
+    def bars(self, title: str, rows: Sequence[tuple[str, float, str]]) -> None:
+        """Write a bar chart that begins at zero.
+
+        Args:
+            title: What the bars show, with its unit.
+            rows: Name, length and the words beside each bar.
+        """
+        if self.as_json:
+            return
+        from rich.bar import Bar  # rich: only where something is drawn
+        from rich.table import Table
+        from rich.text import Text
+
+        longest = max((length for _, length, _ in rows), default=0.0)
+        grid = Table.grid(padding=(0, 1))
+        for name, length, words in rows:
+            bar = Bar(size=longest or 1.0, begin=0.0, end=length, width=BAR_WIDTH)
+            grid.add_row(Text(visible(name)), bar, Text(visible(words), justify="right"))
+        console = _console(sys.stdout)
+        console.print(Text(visible(title), style="italic"))
+        console.print(grid)
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str, float], None]]:

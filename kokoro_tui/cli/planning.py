@@ -18,6 +18,14 @@ from kokoro_tui.errors import InputError
 if TYPE_CHECKING:
     from kokoro_tui.workbench import Workbench
 
+
+def complete_preset(incomplete: str) -> list[str]:
+    """Names of presets that begin so, for the shell."""
+    from kokoro_tui.store.presets import preset_names  # TOML: only where a preset is named
+
+    return [name for name in preset_names() if name.startswith(incomplete)]
+
+
 TrialsOption = Annotated[
     Path | None,
     typer.Option(
@@ -60,7 +68,13 @@ CalibrationDataOption = Annotated[
     ),
 ]
 PresetOption = Annotated[
-    str | None, typer.Option("--preset", metavar="NAME", help="A recipe that ships with kokoro-tui; needs no trials.")
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help="A recipe that ships with kokoro-tui; needs no trials.",
+        autocompletion=complete_preset,
+    ),
 ]
 RecipeOption = Annotated[Path | None, typer.Option("--recipe", metavar="FILE", help="A recipe file to build.")]
 WeightOnlyFlag = Annotated[
@@ -114,10 +128,33 @@ def resolve_request(out: Output, request: PlanRequest) -> ResolvedPlan:
     plan = bench.resolve(recipe)
     if recipe.static and bench.trials is not None and quantizing_kind(recipe, bench.trials) is TrialKind.QUANT:
         out.note("the table has no static rows, so the quant rows decide which nodes are quantized statically")
-    for name, pattern in (("--quant-exclude", recipe.quant_exclude), *(("--lock", p) for p in request.options.locks)):
-        if pattern and not bench.select(pattern).keys:
-            out.note(f"{name} {pattern!r} matches no candidate of this model")
+    _check_patterns(bench, request.options)
+    change = bench.without_faults(plan)
+    plan = change.plan
+    for key, reason in (change.refused or {}).items():
+        out.note(f"{key} stays FP32: {reason}")
+    if risky := bench.risky(plan):
+        clause = bench.hazards[risky[0]].clause(plan.precision_of(risky[0]))
+        others = f", and {len(risky) - 1} more at a risky precision" if len(risky) > 1 else ""
+        out.note(f"{risky[0]}: {clause}{others}")
     return ResolvedPlan(bench, recipe, plan)
+
+
+def _check_patterns(bench: Workbench, options: RecipeOptions) -> None:
+    """Refuse a pattern that finds nothing: the nodes that it was meant to spare would be changed.
+
+    Raises:
+        InputError: Naming the option.
+    """
+    candidates = [node.key for node in bench.inventory.candidates]
+    all_nodes = [node.key for node in bench.inventory.main_nodes]
+    named = (("--quant-exclude", options.quant_exclude, candidates), *(("--lock", p, all_nodes) for p in options.locks))
+    for name, pattern, keys in named:
+        if pattern and not bench.select(pattern, keys).keys:
+            raise InputError(
+                f"{name} {pattern!r} matches no node that it could spare",
+                "leave it out, or look the names up with `kokoro-tui count --count-by individual`",
+            )
 
 
 def _base_recipe(request: PlanRequest, bench: Workbench) -> Recipe:

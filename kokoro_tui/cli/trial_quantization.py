@@ -112,6 +112,9 @@ def run(
         session = TrialSession(bench, request, remote)
         for note in session.notes:
             out.note(note)
+        if session.plan.done:
+            left = len(session.plan.trials)
+            out.note(f"{output_path} holds {session.plan.done} finished trials; going on with the {left} that are left")
         finished = _run(out, session)
     _report(out, session, finished)
 

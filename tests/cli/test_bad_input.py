@@ -1,19 +1,93 @@
-"""Wrong input to any command: exit code 2, one error line, one hint line, and JSON that a program can read."""
+"""Wrong input to any command: exit code 2, one error line, one hint line, and JSON that a program can read.
+
+``COMMANDS`` is the matrix: a new command joins by a row of its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 import onnx
 import pytest
 
+from kokoro_tui.cli import main
 from tests.cli.conftest import Runner
 from tests.models import write
 
+MODEL = "MODEL"
+"""Stands for the model in a command line."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One row of the matrix: a command line that works on the miniature Kokoro, and what can be wrong with it."""
+
+    words: str
+    csv: tuple[str, ...] = ()
+    """Options that take a table or a set of sentences."""
+    regex: tuple[str, ...] = ()
+    """Options that take a regular expression."""
+    empty: tuple[str, ...] = ()
+    """Words that leave nothing to do."""
+    providers: tuple[str, ...] = ()
+    """Words that name a provider or runtime that there is not."""
+
+    def with_model(self, model: object) -> list[object]:
+        """Its words, with a model in their place."""
+        return [model if word == MODEL else word for word in self.words.split()]
+
+
+COMMANDS = {
+    "count": Command(
+        "count MODEL",
+        regex=("--filter-name",),
+        empty=("--filter-name no-such", "--filter-op LSTM --filter-name Conv"),
+    ),
+    "verify": Command("verify MODEL --against toy.onnx"),
+    "export": Command("export"),
+    "estimate-size": Command(
+        "estimate-size MODEL --preset w8",
+        csv=("--trial-results",),
+        regex=("--lock", "--quant-exclude"),
+        empty=("--lock no-such", "--quant-exclude no-such"),
+    ),
+    "trial-quantization": Command(
+        "trial-quantization MODEL",
+        csv=("--calibration-data", "--eval-set"),
+        regex=("--only",),
+        empty=("--only no-such", "--min-params 1000000000", "--kinds ,"),
+    ),
+    "export-optimized": Command(
+        "export-optimized MODEL --preset uint8 --no-verify",
+        csv=("--trial-results", "--calibration-data"),
+        regex=("--lock", "--quant-exclude"),
+        empty=("--lock no-such", "--quant-exclude no-such", "--lock ."),
+    ),
+    "bench": Command(
+        "bench MODEL --runs 1", empty=("--providers ,",), providers=("--providers Cuda", "--providers cpu,Azure")
+    ),
+    "recipe diff": Command("recipe diff a.toml b.toml --onnx-path MODEL", csv=("--trial-results",)),
+    "lint": Command(
+        "lint MODEL --preset w8",
+        csv=("--trial-results",),
+        regex=("--lock", "--quant-exclude"),
+        empty=("--lock no-such",),
+        providers=("--target metal",),
+    ),
+    "report": Command("report MODEL --preset w8", csv=("--trial-results",)),
+    "listen": Command("listen MODEL --preset w8", csv=("--trial-results",)),
+    "plan": Command("plan MODEL --max-size 1", csv=("--trial-results",)),
+}
+REGISTERED = {
+    *(name for name in main.command_names() if name != "recipe"),
+    *(f"recipe {info.name}" for info in main.recipe_app.registered_commands),
+}
+ROWS = {name: command for name, command in COMMANDS.items() if name in REGISTERED}
+"""The rows of commands that there are."""
 PLANNING = ("estimate-size", "export-optimized")
-MODEL_COMMANDS = ("count", "verify", *PLANNING)
 
 
 def text_file(folder: Path, _toy: Path) -> Path:
@@ -32,7 +106,13 @@ def missing(folder: Path, _toy: Path) -> Path:
     return folder / "missing.onnx"
 
 
-def check(kokoro_tui: Runner, *words: object, message: str) -> None:
+def a_folder(folder: Path, _toy: Path) -> Path:
+    path = folder / "folder.onnx"
+    path.mkdir()
+    return path
+
+
+def check(kokoro_tui: Runner, *words: object, message: str = "") -> None:
     """Run with ``--json`` and look at everything that an error promises."""
     outcome = kokoro_tui(*words, "--json")
     error, hint = outcome.error_and_hint
@@ -43,24 +123,70 @@ def check(kokoro_tui: Runner, *words: object, message: str) -> None:
     assert outcome.json["exit_code"] == 2
 
 
-@pytest.mark.parametrize("command", MODEL_COMMANDS)
+@pytest.fixture(autouse=True)
+def _files(tmp_path: Path) -> None:
+    """What the rows of the matrix name."""
+    for name in ("a.toml", "b.toml"):
+        (tmp_path / name).write_text("version = 1\n")
+    (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
+    (tmp_path / "letters.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "folder.csv").mkdir()
+
+
+def cases(attribute: str) -> list[tuple[str, str]]:
+    """Command and entry for every entry of one column of the matrix."""
+    return [(name, entry) for name, command in ROWS.items() for entry in getattr(command, attribute)]
+
+
+def test_every_command_has_a_row() -> None:
+    assert REGISTERED - set(COMMANDS) == set()
+
+
+@pytest.mark.parametrize("command", [name for name, row in ROWS.items() if MODEL in row.words])
 @pytest.mark.parametrize(
     ("make", "message"),
-    [(missing, "there is no file"), (text_file, "is not an ONNX model"), (truncated, "is damaged")],
+    [
+        (missing, "there is no file"),
+        (text_file, "is not an ONNX model"),
+        (truncated, "is damaged"),
+        (a_folder, "is a folder"),
+    ],
 )
 def test_models(
     kokoro_tui: Runner, toy_model: Path, tmp_path: Path, command: str, make: Callable[[Path, Path], Path], message: str
 ) -> None:
-    check(kokoro_tui, command, make(tmp_path, toy_model), message=message)
+    check(kokoro_tui, *ROWS[command].with_model(make(tmp_path, toy_model)), message=message)
+
+
+@pytest.mark.parametrize(("command", "option"), cases("csv"))
+@pytest.mark.parametrize("name", ["missing.csv", "binary.csv", "letters.csv", "folder.csv"])
+def test_tables(kokoro_tui: Runner, toy_model: Path, command: str, option: str, name: str) -> None:
+    check(kokoro_tui, *ROWS[command].with_model(toy_model), option, name, message=name)
+
+
+@pytest.mark.parametrize(("command", "option"), cases("regex"))
+@pytest.mark.parametrize("pattern", ["(", "(?P<", "[e", "*"])
+def test_patterns(kokoro_tui: Runner, toy_model: Path, command: str, option: str, pattern: str) -> None:
+    check(kokoro_tui, *ROWS[command].with_model(toy_model), option, pattern, message="invalid regular expression")
+
+
+@pytest.mark.parametrize(("command", "words"), cases("empty"))
+def test_nothing_to_do(kokoro_tui: Runner, toy_model: Path, tmp_path: Path, command: str, words: str) -> None:
+    before = set(tmp_path.iterdir())
+    check(kokoro_tui, *ROWS[command].with_model(toy_model), *words.split())
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(("command", "words"), cases("providers"))
+def test_providers(kokoro_tui: Runner, toy_model: Path, command: str, words: str) -> None:
+    name = words.rpartition(",")[2].split()[-1]
+    check(kokoro_tui, *ROWS[command].with_model(toy_model), *words.split(), message=name)
 
 
 @pytest.mark.parametrize("command", PLANNING)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--trial-results", "missing.csv"), "there is no file missing.csv"),
-        (("--trial-results", "binary.csv"), "binary.csv"),
-        (("--trial-results", "letters.csv"), "letters.csv"),
         ((), "there is no quantization-trials.csv here"),
         (("--preset", "w8", "--quant-exclude", "("), "--quant-exclude: invalid regular expression"),
         (("--preset", "w8", "--lock", "(?P<"), "--lock: invalid regular expression"),
@@ -81,8 +207,6 @@ def test_models(
 def test_plans(
     kokoro_tui: Runner, toy_model: Path, tmp_path: Path, command: str, words: tuple[str, ...], message: str
 ) -> None:
-    (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
-    (tmp_path / "letters.csv").write_text("a,b\n1,2\n")
     (tmp_path / "wrong.toml").write_text("version = 1\ncolour = 3\n")
     (tmp_path / "unknown.toml").write_text('version = 1\n[[rules]]\nnode = "/nowhere/Conv"\nprecision = "fp16"\n')
     (tmp_path / "foreign.toml").write_text(f'version = 1\n[model]\nsha256 = "{"a" * 64}"\n')
@@ -142,10 +266,10 @@ def test_an_unwritable_recipe_is_found_before_the_build(kokoro_tui: Runner, toy_
 
 def test_weights_that_are_not_there(kokoro_tui: Runner, tmp_path: Path) -> None:
     check(kokoro_tui, "export", "--weights", "missing.pth", message="there is no file missing.pth")
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "kokoro.onnx").exists()
 
 
-def test_recipes_to_compare(kokoro_tui: Runner, toy_model: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.toml").write_text("version = 1\n")
-    check(kokoro_tui, "recipe", "diff", "a.toml", "b.toml", "--onnx-path", toy_model, message="there is no file b.toml")
+def test_recipes_to_compare(kokoro_tui: Runner, toy_model: Path) -> None:
+    words = ("recipe", "diff", "a.toml", "c.toml", "--onnx-path", toy_model)
+    check(kokoro_tui, *words, message="there is no file c.toml")
     check(kokoro_tui, "verify", toy_model, "--against", "b.onnx", message="there is no file b.onnx")

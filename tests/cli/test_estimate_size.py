@@ -74,12 +74,6 @@ def test_options_narrow_the_plan(kokoro_tui: Runner, toy_model: Path, tmp_path: 
     assert only_weights["w8"] == 7
 
 
-def test_a_pattern_that_matches_nothing_is_noted(kokoro_tui: Runner, toy_model: Path) -> None:
-    outcome = kokoro_tui("estimate-size", toy_model, "--preset", "w8", "--lock", "nowhere")
-    assert outcome.err == "note: --lock 'nowhere' matches no candidate of this model\n"
-    assert kokoro_tui("estimate-size", toy_model, "--preset", "w8", "--lock", "nowhere", "--quiet").err == ""
-
-
 def test_a_table_of_another_model_is_refused(kokoro_tui: Runner, toy_model: Path, tmp_path: Path) -> None:
     table = tmp_path / "quantization-trials.csv"
     write_trials(table, read_inventory(toy_model))

@@ -39,7 +39,8 @@ def test_version_and_help(kokoro_tui: Runner) -> None:
     outcome = kokoro_tui("--help")
     assert outcome.code == 0
     assert "kokoro-tui [MODEL.onnx] [--trials FILE.csv]" in outcome.out
-    assert set(main.command_names()) >= {"count", "export", "estimate-size", "export-optimized", "verify", "recipe"}
+    expected = {"count", "export", "estimate-size", "export-optimized", "verify", "lint", "recipe"}
+    assert set(main.command_names()) >= expected
 
 
 @pytest.mark.parametrize("words", [(name,) for name in main.command_names() if name != "recipe"] + [("recipe", "diff")])
@@ -120,6 +121,13 @@ def test_wrong_usage_is_two_lines_and_exit_code_2(kokoro_tui: Runner, words: tup
     assert message in outcome.json["error"]
 
 
+def _import_that_was_interrupted() -> ImportError:
+    """What a module in C makes of an interrupt while it is loaded."""
+    error = ImportError("initialization failed")
+    error.__cause__ = KeyboardInterrupt()
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
@@ -127,6 +135,7 @@ def test_wrong_usage_is_two_lines_and_exit_code_2(kokoro_tui: Runner, words: tup
         (KeyboardInterrupt(), 130, "stopped"),
         (Cancelled(), 130, "stopped"),
         (MemoryError(), 1, "there is not enough memory"),
+        (_import_that_was_interrupted(), 130, "stopped"),
         (RuntimeError("boom\nsecond line"), 1, "unexpected RuntimeError: boom second line"),
     ],
 )
@@ -161,6 +170,9 @@ def test_a_reader_that_has_seen_enough_is_no_error(toy_model: Path) -> None:
         ("kokoro-tui count --filter-o", 2, "--filter-op"),
         ("kokoro-tui count --count-by name", 3, "name+dtype"),
         ("kokoro-tui recipe d", 2, "diff"),
+        ("kokoro-tui estimate-size --preset mat", 3, "matmul-int8"),
+        ("kokoro-tui verify --voice jf_al", 3, "jf_alpha"),
+        ("kokoro-tui bench --providers CPU", 3, "CPUExecutionProvider"),
     ],
 )
 def test_shell_completion(

@@ -21,11 +21,16 @@ ANCESTOR_KILOBYTES = {
         "Conv (FP16)": 106_856.92, "LSTM (FP16)": 21_040.00, "Gemm (FP16)": 12_518.04, "MatMul (FP16)": 11_762.00,
         "ConvTranspose (FP16)": 5_905.27, "Gather (FP32)": 702.00,
     },
+    "q8f16": {
+        "ConvInteger (UINT8)": 53_385.33, "DynamicQuantizeLSTM (INT8)": 10_496.02, "ConvTranspose (FP16)": 5_905.27,
+    },
     "quantized": {
         "ConvInteger (UINT8)": 53_385.33, "MatMulInteger (INT8)": 12_091.58, "ConvTranspose (FP32)": 11_812.25,
         "DynamicQuantizeLSTM (INT8)": 10_496.02, "DynamicQuantizeLSTM (FP32)": 96.09, "Gather (FP32)": 702.00,
     },
 }  # fmt: skip
+INTEGER_NODES = {"ConvInteger": 85, "MatMulInteger": 148, "DynamicQuantizeLSTM": 6}
+MOST_NODES = {"DynamicQuantizeLinear": 137, "Cast": 633}
 ANCESTOR_MIB = {"fp16": 156.13, "q8f16": 82.37, "quantized": 88.17, "matmul-int8": 275.5}
 
 
@@ -50,6 +55,10 @@ def test_built_presets_have_the_tables_of_the_source_document(
 ) -> None:
     built = kokoro_tui("export-optimized", real_model, "--preset", preset, "--no-verify", "--json").json
     assert built["final_bytes"] == built["estimated_bytes"]
+    assert built["final_bytes"] / 2**20 == pytest.approx(ANCESTOR_MIB[preset], rel=0.001)
+    added = built["added_ops"]
+    assert {op: added[op] for op in INTEGER_NODES if op in added} == ({} if preset == "fp16" else INTEGER_NODES)
+    assert all(added.get(op, 0) <= most for op, most in MOST_NODES.items())
     found = kokoro_tui("count", "kokoro_optimized.onnx", "--size", "--count-by", "op+dtype", "--json").json
     kilobytes = {group["group"]: round(group["bytes"] / 1024, 2) for group in found["groups"]}
     expected = ANCESTOR_KILOBYTES[preset]
@@ -82,6 +91,7 @@ def test_an_interrupted_build_leaves_nothing(real_model: Path, tmp_path: Path) -
         "jf_alpha",
         "--output-path",
         "o.onnx",
+        "--quiet",
     ]
     process = subprocess.Popen(
         [sys.executable, "-m", "kokoro_tui", *words],

@@ -11,7 +11,7 @@ import pytest
 HEAVY = frozenset(
     {
         "torch", "kokoro", "onnxruntime", "pandas", "onnx_ir", "sounddevice", "soundfile", "misaki", "transformers",
-        "huggingface_hub", "scipy",
+        "huggingface_hub", "scipy", "jinja2", "PIL", "plotext",
     }
 )  # fmt: skip
 

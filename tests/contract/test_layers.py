@@ -21,22 +21,32 @@ TABLE: dict[str, Layer] = {
     "graph": layer("core errors store.atomic", "google numpy onnx", "onnxruntime@export_cleanup"),
     "audio": layer("errors store.atomic", "numpy", "sounddevice soundfile"),
     "speech": layer("errors", "numpy platformdirs", "huggingface_hub misaki torch"),
+    "listening": layer("audio errors", "numpy"),
     "engine": layer("audio core errors graph.harness speech store.atomic", "numpy", "onnxruntime"),
     "reference": layer("audio engine errors graph speech store", "numpy", "huggingface_hub kokoro torch"),
     "jobs": layer("audio core engine errors graph speech store", "numpy", "reference"),
+    "lint": layer("core errors store.toml_source"),
     "workbench": layer("core engine errors graph"),
     "trials": layer("audio core engine errors graph jobs speech store workbench", "numpy"),
+    "planner": layer("audio core engine errors graph speech store trials workbench", "numpy", "plotext scipy"),
+    "web": layer("audio errors", "numpy", "jinja2 markupsafe soundfile"),
+    "report": layer("audio web", "numpy", "PIL"),
     "cli": layer(
-        "audio core errors jobs speech store trials workbench __version__",
+        "audio core errors jobs lint planner report speech store trials web workbench __version__",
         "rich typer",
-        "graph reference distributed tui@start",
+        "engine@bench graph reference distributed tui@start",
     ),
-    "tui": layer("audio core errors jobs speech store trials workbench", "rich textual"),
+    "tui": layer(
+        "audio core errors jobs lint listening planner speech store trials web workbench", "numpy rich textual"
+    ),
 }
 """The layers from below; imports for types only do not count."""
 
 START_UP = frozenset(
-    {"torch", "kokoro", "onnxruntime", "pandas", "misaki", "sounddevice", "soundfile", "huggingface_hub"}
+    {
+        "torch", "kokoro", "onnxruntime", "pandas", "misaki", "sounddevice", "soundfile", "huggingface_hub", "jinja2",
+        "PIL", "plotext", "scipy",
+    }
 )
 """Too slow or too fragile to be imported before they are needed."""
 
