@@ -32,11 +32,9 @@ def derive(form: WeightForm, weight: FloatArray) -> tuple[Array, ...]:
     if not np.isfinite(largest):
         raise ValueError(f"{form.weight} holds NaN or infinity")
     if form.kind is FormKind.HALF:
-        with np.errstate(over="ignore"):  # what overflows is refused
-            half = weight.astype(np.float16)
-        if fault := weight_fault(weight, half):
+        if fault := weight_fault(weight):
             raise ValueError(f"{form.weight} {fault}")
-        return (half,)
+        return (weight.astype(np.float16),)
     if form.kind is FormKind.BROADCAST:
         return (weight.reshape(1, -1, *(1,) * (form.axis - 2)),)
     if form.kind is FormKind.CHANNEL_INT8:

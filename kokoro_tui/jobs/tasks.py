@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from kokoro_tui.reference.torch_model import TorchReference
 
 _log = logging.getLogger(__name__)
+_NICENESS = 10
+"""How far a process in the background gives way."""
 SMOKE_CLIP = Utterance(
     text="",
     phonemes="",
@@ -147,6 +150,7 @@ def audition_text(
     speeches: Sequence[Speech],
     folder: Path,
     *,
+    background: bool = False,
     progress: Progress,
 ) -> Audition:
     """Say sentences with the original and with a build of a plan, paired; what was said before is not said again.
@@ -160,12 +164,15 @@ def audition_text(
         signature: Of the original, and so of the result.
         speeches: At least one sentence with its voice.
         folder: Where the renderings of this very model are kept.
+        background: Nobody waits for it, so let this process give way to all others.
         progress: Receives stages and shares.
 
     Raises:
         InputError, WorkError: See ``build`` and ``speech.utterance.prepare``; also if a model gives audio that is
             not finite, or a rendering cannot be written.
     """
+    if background and hasattr(os, "nice"):  # which Windows lacks
+        os.nice(_NICENESS)
     progress("phonemes", 0.0)
     prepared = [prepare(s.text, voice=s.voice, vocabulary_size=signature.vocabulary_size) for s in speeches]
     shelves = [SentenceFolder(folder, clips) for clips in prepared]

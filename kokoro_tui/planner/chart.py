@@ -30,6 +30,9 @@ def frontier_chart(plans: Sequence[MeasuredPlan], columns: int, lines: int, *, m
     for index, (size, distance) in enumerate(zip(sizes, distances, strict=True)):
         label = str((index + 1) % 10)
         plotext.text(f"[{label}]" if index == marked else label, size, distance, alignment="center")
+    plotext.xscale("log")  # most plans are small
+    ticks = [round(min(sizes) * (max(sizes) / min(sizes)) ** (step / 4)) for step in range(5)]
+    plotext.xticks(ticks)
     plotext.xlabel("MiB")
     plotext.ylabel("mel distance")
     return str(plotext.uncolorize(plotext.build())).rstrip()

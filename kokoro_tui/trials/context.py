@@ -15,7 +15,7 @@ from kokoro_tui.audio.distance import compare
 from kokoro_tui.core.calibration import Calibration
 from kokoro_tui.core.cutting import Grain
 from kokoro_tui.core.plan import WeightType
-from kokoro_tui.engine.session import NOISE_SEED, check_ids, create_session, feeds_of
+from kokoro_tui.engine.session import NOISE_SEED, OrtValue, check_ids, create_session, feeds_of, ort_values
 from kokoro_tui.engine.signature import Signature
 from kokoro_tui.errors import InputError, WorkError
 from kokoro_tui.graph.harness import PINNED_DURATIONS
@@ -23,8 +23,6 @@ from kokoro_tui.graph.pieces import CutModel, Cutter
 from kokoro_tui.speech.utterance import Utterance
 
 Tensor = npt.NDArray[Any]
-OrtValue = Any
-"""A tensor in onnxruntime's hands, which has no type annotations."""
 
 ALGORITHM_VERSION = 1
 """Raised whenever the same trial would give another figure."""
@@ -221,13 +219,6 @@ class _Reference:
 def stored_values(model: CutModel) -> tuple[str, ...]:
     """The values that cross a border, and the graph outputs, in the order in which they are made."""
     return tuple(dict.fromkeys(name for file in model.pieces for name in file.piece.outputs))
-
-
-def ort_values(tensors: Mapping[str, Tensor]) -> dict[str, OrtValue]:
-    """Tensors as onnxruntime takes them, without a copy."""
-    import onnxruntime  # 0.12 s: only where a model is run
-
-    return {name: onnxruntime.OrtValue.ortvalue_from_numpy(tensor) for name, tensor in tensors.items()}
 
 
 def inputs_of(names: Iterable[str], values: Mapping[str, OrtValue]) -> dict[str, OrtValue]:

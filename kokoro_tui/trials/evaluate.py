@@ -13,18 +13,16 @@ import numpy as np
 
 from kokoro_tui.audio.distance import Comparison, Reference, frames_moved
 from kokoro_tui.core.trials import TrialKind
-from kokoro_tui.engine.session import noise_feeds, speech_feeds
+from kokoro_tui.engine.session import OrtValue, noise_feeds, ort_values, speech_feeds
 from kokoro_tui.errors import WorkError
 from kokoro_tui.graph.harness import PINNED_DURATIONS
 from kokoro_tui.graph.pieces import rewrite_piece
 from kokoro_tui.trials.context import (
-    OrtValue,
     Tensor,
     TrialContext,
     inputs_of,
     last_uses,
     open_piece,
-    ort_values,
     run_piece,
 )
 

@@ -139,8 +139,9 @@ class KokoroTuiApp(App[None]):
 
     def action_command_palette(self) -> None:
         """Show every command."""
-        if not isinstance(self.screen, CommandPalette):
-            self.push_screen(Palette(id="--command-palette"))
+        # Without Textual's fixed id, which the palette before may still hold while it is being removed.
+        if not any(isinstance(screen, CommandPalette) for screen in self.screen_stack):
+            self.push_screen(Palette())
 
     def search_themes(self) -> None:
         """Show every theme."""

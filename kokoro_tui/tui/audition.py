@@ -88,8 +88,17 @@ class Auditioner:
         speeches: Sequence[Speech],
         on_progress: Callable[[str, float], None],
         cancel: threading.Event,
+        *,
+        background: bool = False,
     ) -> AuditionResult:
         """Build ``plan`` and say ``speeches`` with it and with the original; blocks until all WAVs are written.
+
+        Args:
+            plan: What to build.
+            speeches: At least one sentence with its voice.
+            on_progress: Receives stages and shares, on this thread.
+            cancel: Set it from anywhere to stop.
+            background: Nobody waits for it, so that it gives way to everything else.
 
         Raises:
             KokoroTuiError: See ``jobs.tasks.audition_text`` and ``jobs.tasks.build``.
@@ -124,6 +133,7 @@ class Auditioner:
                 signature,
                 tuple(speeches),
                 folder,
+                background=background,
                 on_progress=on_progress,
                 cancel=cancel,
                 log_path=log,

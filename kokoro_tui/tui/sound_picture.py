@@ -32,11 +32,11 @@ STRIP_DB = 3.0
 
 TOKEN_PARTS = frozenset({"symbols", "frames a", "frames b"})
 """Parts that need durations."""
-_LEAST_LINES = {
-    "strip": 1, "wave a": 1, "wave b": 1, "difference": 2, "ruler": 1, "mel a": 2, "mel b": 2,
-    "symbols": 1, "frames b": 1, "frames a": 1,
-}  # fmt: skip
-"""What is shown first where there is little room, with its least height."""
+_LEAST_LINES = (
+    (("strip",), 1), (("wave a", "wave b"), 1), (("difference",), 2), (("ruler",), 1), (("mel a", "mel b"), 2),
+    (("symbols",), 1), (("frames a", "frames b"), 1),
+)  # fmt: skip
+"""What is shown first where there is little room, with its least height; what belongs together comes together."""
 _FROM_ABOVE = (
     "ruler", "wave a", "wave b", "mel a", "mel b", "difference", "strip", "symbols", "frames a", "frames b",
 )  # fmt: skip
@@ -218,9 +218,9 @@ def allocate(height: int, *, with_tokens: bool) -> dict[str, int]:
         with_tokens: Whether there are phonemes to show.
     """
     heights: dict[str, int] = {}
-    for part, least in _LEAST_LINES.items():
-        if (with_tokens or part not in TOKEN_PARTS) and sum(heights.values()) + least <= height:
-            heights[part] = least
+    for parts, least in _LEAST_LINES:
+        if (with_tokens or parts[0] not in TOKEN_PARTS) and sum(heights.values()) + least * len(parts) <= height:
+            heights |= dict.fromkeys(parts, least)
     while growing := [parts for parts, most in _GROWING if _can_grow(heights, parts, most, height)]:
         for part in min(growing, key=lambda parts: heights[parts[0]] * _SHARE.get(parts[0], 1)):
             heights[part] += 1

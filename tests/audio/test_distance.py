@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from statistics import median
-from time import perf_counter
 
 import numpy as np
 import pytest
@@ -148,14 +146,3 @@ def test_frames_moved_sums_what_each_phoneme_gained_or_lost() -> None:
 def test_durations_that_cannot_be_compared_are_refused(durations: ArrayLike, message: str) -> None:
     with pytest.raises(DurationError, match=message):
         frames_moved(durations, [1, 2])
-
-
-def test_a_five_second_trial_is_compared_in_milliseconds() -> None:
-    """Hundreds of trials are measured in a row; 15 ms each is the budget, doubled here for busy machines."""
-    reference, candidate = Reference(noise(5.0)), noise(5.0, seed=1)
-    seconds = []
-    for _ in range(7):
-        start = perf_counter()
-        reference.compare(candidate)
-        seconds.append(perf_counter() - start)
-    assert median(seconds) < 0.030

@@ -16,7 +16,7 @@ TABLE: dict[str, Layer] = {
     "__main__": layer(deferred="cli"),
     "errors": layer(),
     "core": layer("errors", "numpy regex"),
-    "store": layer("core errors", "platformdirs tomlkit"),
+    "store": layer("core errors", "platformdirs tomlkit", "filelock"),
     "presets": layer(),
     "graph": layer("core errors store.atomic", "google numpy onnx", "onnxruntime@export_cleanup"),
     "audio": layer("errors store.atomic", "numpy", "sounddevice soundfile"),
@@ -44,8 +44,18 @@ TABLE: dict[str, Layer] = {
 
 START_UP = frozenset(
     {
-        "torch", "kokoro", "onnxruntime", "pandas", "misaki", "sounddevice", "soundfile", "huggingface_hub", "jinja2",
-        "PIL", "plotext", "scipy",
+        "torch",
+        "kokoro",
+        "onnxruntime",
+        "pandas",
+        "misaki",
+        "sounddevice",
+        "soundfile",
+        "huggingface_hub",
+        "jinja2",
+        "PIL",
+        "plotext",
+        "scipy",
     }
 )
 """Too slow or too fragile to be imported before they are needed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -126,11 +127,16 @@ def test_two_windows_that_save_at_once_lose_nothing(config: Path) -> None:
 
     def save(name: str) -> None:
         for number in range(20):
-            save_settings(Settings(**{name: str(number)}), Settings(**{name: str(number - 1)}))
+            before, after = (_with(dict.fromkeys([name], str(n))) for n in (number - 1, number))
+            save_settings(after, before)
 
     threads = [Thread(target=save, args=(name,)) for name in names]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert load_settings()[0] == Settings(**dict.fromkeys(names, "19"))
+    assert load_settings()[0] == _with(dict.fromkeys(names, "19"))
+
+
+def _with(values: dict[str, Any]) -> Settings:
+    return replace(Settings(), **values)

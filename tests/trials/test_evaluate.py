@@ -112,7 +112,7 @@ def test_reference_equals_the_whole_model(
 ) -> None:
     whole = SpeechModel(toy_model, toy_signature).run(toy_clip)
     pieces = np.load(toy_context.value_file(0, "waveform"))
-    assert len(toy_context.cut.pieces) == 3
+    assert len(toy_context.cut.pieces) > 10
     assert np.array_equal(pieces, whole.waveform)
     assert whole.durations is not None
     assert toy_context.durations[0] == tuple(whole.durations)
@@ -183,8 +183,8 @@ def test_pieces_before_the_change_are_not_run(
     ran = _watch_pieces(monkeypatch)
     inventory = read_inventory(toy_model)
     Evaluator(toy_context).evaluate(spec_of(inventory, "/decoder/generator/conv_post/Conv", TrialKind.CAST))
-    assert len(ran) == 1
-    assert len(toy_context.cut.pieces) == 3
+    assert ran == [file.piece.outputs for file in toy_context.cut.pieces][-len(ran) :]
+    assert len(ran) < len(toy_context.cut.pieces) / 2
 
 
 def test_a_change_without_effect_stops_at_once(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,8 @@ class FakeAuditions:
         speeches: Sequence[Speech],
         on_progress: Callable[[str, float], None],
         cancel: threading.Event,
+        *,
+        background: bool = False,
     ) -> AuditionResult:
         """See ``Auditioner.run``."""
         self.runs.append((plan.digest, tuple(speeches)))
@@ -52,8 +55,8 @@ def install(monkeypatch: object) -> FakeAuditions:
     """Let all auditions be of this kind."""
     fake = FakeAuditions()
 
-    def run(self: Auditioner, *arguments: object) -> AuditionResult:
-        return fake.run(*arguments)  # type: ignore[arg-type]
+    def run(self: Auditioner, *arguments: Any, **options: Any) -> AuditionResult:
+        return fake.run(*arguments, **options)
 
     monkeypatch.setattr(Auditioner, "run", run)  # type: ignore[attr-defined]
     return fake

@@ -139,7 +139,7 @@ async def test_sentences_are_stepped_through(
         before = player.loaded
         await opened.press("full_stop")
         await opened.until(lambda: player.loaded is not before and player.now.playing)
-        assert "sentence 2 of 2  \u201csecond\u201d  somebody" in opened.screen_text
+        assert "sentence 2 of 2  \u201csecond\u201d  tester" in opened.screen_text
         assert not np.array_equal(before[0], player.loaded[0])
         assert player.now.which == 1
 

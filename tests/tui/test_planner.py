@@ -108,7 +108,8 @@ async def test_enter_opens_the_plan_under_the_cursor(open_app: Open, toy_model: 
         await ask(opened)
         await opened.press("up", "enter")
         await ended(opened)
-        await opened.press("home", "enter")
+        opened.app.screen.query_one(DataTable).move_cursor(row=0)
+        await opened.press("enter")
         assert opened.main.planner is not None
         assert opened.main.state.plan == opened.main.planner.plans[0].plan
 

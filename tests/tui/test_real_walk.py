@@ -38,6 +38,9 @@ async def test_open_tune_export_and_hear(real_model: Path, tmp_path: Path) -> No
     assert audition.original_wav.stat().st_size > 100_000
     assert audition.candidate_wav.stat().st_size > 100_000
     assert audition.measurement is not None
+    worst = seen["worst"]
+    assert isinstance(worst, tuple)
+    assert worst[1] - worst[0] == pytest.approx(0.5)
     assert 0 < audition.measurement.mel_distance < 1
     candidates = seen["candidates"]
     assert isinstance(candidates, Candidates)

@@ -178,7 +178,7 @@ class ListeningScreen(SpeakingScreen):
     @work(thread=True, exit_on_error=False, group=_CANDIDATE_JOB)
     def _render_candidate(self, plan: PrecisionPlan, speeches: Sequence[Speech], cancel: threading.Event) -> None:
         try:
-            result = Auditioner(self.bench).run(plan, speeches, self._tell_candidate, cancel)
+            result = Auditioner(self.bench).run(plan, speeches, self._tell_candidate, cancel, background=True)
         except KokoroTuiError as error:
             self.post_message(CandidateEnded(plan, None, error))
         else:

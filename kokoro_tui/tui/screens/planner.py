@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -67,10 +68,10 @@ class PlannerScreen(Dialog["MeasuredPlan"]):
 
     TITLE_TEXT = "Planner"
     BINDINGS = [
-        Binding("enter", "enter", "Start", id="planner.start", tooltip="Look for the plan", priority=True),
+        Binding("enter", "start", "Start", id="planner.start", tooltip="Look for the plan", priority=True),
+        Binding("enter", "open", "Open", id="planner.open", tooltip="Make this plan the current one", priority=True),
         Binding("down", "kind(1)", "Next limit", id="planner.next", show=False),
         Binding("up", "kind(-1)", "Previous limit", id="planner.previous", show=False),
-        Binding("o", "open", "Open", id="planner.open", tooltip="Make the plan under the cursor the current one"),
         Binding("x", "stop", "Stop", id="planner.stop", tooltip="End the run and keep the best plan so far"),
         Binding("n", "again", "New search", id="planner.again", tooltip="Ask for another limit"),
         *(
@@ -104,7 +105,7 @@ class PlannerScreen(Dialog["MeasuredPlan"]):
         """Follow the run that there is, or ask."""
         table = self.query_one(DataTable)
         for name in _COLUMNS:
-            table.add_column(name, key=name)
+            table.add_column(Text(name, justify="right"), key=name)
         self.watch(self._owner, "planner", self._follow, init=False)  # type: ignore[arg-type]
         self._show_mode()
         self._note_default()
@@ -153,11 +154,8 @@ class PlannerScreen(Dialog["MeasuredPlan"]):
         if self._asking:
             self.query_one(Choice).action_step(step)
 
-    def action_enter(self) -> None:
-        """Start the run, or open the plan under the cursor."""
-        if not self._asking:
-            self.action_open()
-            return
+    def action_start(self) -> None:
+        """Start the run."""
         try:
             wish = self._wish()
         except InputError as error:
@@ -196,7 +194,8 @@ class PlannerScreen(Dialog["MeasuredPlan"]):
         self._listed = plans
         table.clear()
         for number, found in enumerate(plans, start=1):
-            table.add_row(*_cells(number, found, self._owner.bench.inventory))
+            cells = _cells(number, found, self._owner.bench.inventory)
+            table.add_row(*(Text(cell, justify="right") for cell in cells))
         place = next((i for i, found in enumerate(plans) if found.plan.digest == before), len(plans) - 1)
         table.move_cursor(row=place)
 
@@ -224,12 +223,12 @@ class PlannerScreen(Dialog["MeasuredPlan"]):
         """Letters and digits are typed while something is asked."""
         run = self._owner.planner
         if action in ("open", "number"):
-            return not self._asking and (bool(self._listed) or None)
+            return not self._asking and bool(self._listed)
         if action == "stop":
             return not self._asking and run is not None and run.running
         if action == "again":
             return not self._asking and run is not None and not run.running
-        return action not in ("enter", "kind") or self._asking or None
+        return action not in ("start", "kind") or self._asking
 
     def action_open(self) -> None:
         """Give the plan under the cursor."""

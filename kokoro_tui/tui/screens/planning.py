@@ -96,9 +96,9 @@ class PlanningScreen(ListeningScreen):
 
     def _take_outcome(self, result: PlanningResult, wish: PlannerWish) -> str:
         if wish.limit is None:
-            said = f"{len(result.frontier)} plans measured; m shows them"
-            self.say(said)
-            return said
+            said = f"{len(result.frontier)} plans measured"
+            self.say(f"{said}; m shows them")
+            return f"{said}; press the number of one to open it"
         best = result.best
         if best is None or not result.reached:
             error = WorkError(f"no plan with {wish.words} was found", "m lists what was measured; loosen the limit")

@@ -27,7 +27,7 @@ from kokoro_tui.tui.sentences import SentenceRow, Sentences
 _TYPING_SECONDS = 0.12
 """How long nothing must be typed before the phonemes follow."""
 _CHOSEN, _NOT_CHOSEN = "\u25cf", "\u25cb"
-_TEXT_CELLS = 54
+_TEXT_CELLS = 48
 
 
 class SentenceFileScreen(LoadScreen):
