@@ -45,6 +45,8 @@ class KeptBuild:
     measurement: Measurement
     original_bytes: int
     final_bytes: int
+    speed: tuple[float, ...] = ()
+    """From ``speed_ratios``; none where both models did not take turns."""
 
 
 class SentenceFolder:
@@ -110,7 +112,8 @@ class SentenceFolder:
                 candidate_durations=_durations(cells["candidate_durations"]),
                 pinned_candidate=pinned if cells["pinned"] else None,
             )
-            return KeptBuild(found, int(cells["original_bytes"]), int(cells["final_bytes"]))
+            speed = tuple(float(ratio) for ratio in cells["speed"])
+            return KeptBuild(found, int(cells["original_bytes"]), int(cells["final_bytes"]), speed)
         return None
 
     def keep_build(self, digest: str, kept: KeptBuild) -> None:
@@ -129,6 +132,7 @@ class SentenceFolder:
             "candidate_durations": _listed(found.candidate_durations),
             "original_bytes": kept.original_bytes,
             "final_bytes": kept.final_bytes,
+            "speed": list(kept.speed),
         }
         _write_json(path, cells)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kokoro_tui.core.plan import PrecisionPlan
-from kokoro_tui.engine.measure import Measurement, combine, measure, render_all
+from kokoro_tui.engine.measure import Measurement, combine, measure, render_all, speed_ratios
 from kokoro_tui.engine.session import Rendering, SpeechModel, create_session
 from kokoro_tui.engine.signature import Signature
 from kokoro_tui.errors import InputError, WorkError
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _NICENESS = 10
 """How far a process in the background gives way."""
+_LEAST_TURNS = 3
+"""How often both models take turns at least, over all sentences, to compare their speed."""
 SMOKE_CLIP = Utterance(
     text="",
     phonemes="",
@@ -59,6 +61,8 @@ class AuditionedSentence:
     candidate_wav: Path
     notes: tuple[str, ...]
     """What the user should know, one sentence each."""
+    speed: tuple[float, ...] = ()
+    """Times of the build as multiples of the original's, from ``speed_ratios``; none where that was not taken."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,7 @@ def audition_text(
         signature: Of the original, and so of the result.
         speeches: At least one sentence with its voice.
         folder: Where the renderings of this very model are kept.
-        background: Nobody waits for it, so let this process give way to all others.
+        background: Nobody waits for it: give way to all other processes, and take the time to compare the speed.
         progress: Receives stages and shares.
 
     Raises:
@@ -177,10 +181,13 @@ def audition_text(
     prepared = [prepare(s.text, voice=s.voice, vocabulary_size=signature.vocabulary_size) for s in speeches]
     shelves = [SentenceFolder(folder, clips) for clips in prepared]
     missing = [
-        (clips, shelf) for clips, shelf in zip(prepared, shelves, strict=True) if shelf.read_build(plan.digest) is None
+        (clips, shelf)
+        for clips, shelf in zip(prepared, shelves, strict=True)
+        if (known := shelf.read_build(plan.digest)) is None or (background and not known.speed)
     ]
     if missing:
-        _say(source, plan, target, signature, missing, progress)
+        turns = -(-_LEAST_TURNS // len(missing)) if background else 0
+        _say(source, plan, target, signature, missing, turns, progress)
     kept = [shelf.read_build(plan.digest) for shelf in shelves]
     found = [build for build in kept if build is not None]
     if len(found) < len(kept):
@@ -195,6 +202,7 @@ def audition_text(
             original_wav=shelf.original_wav,
             candidate_wav=shelf.candidate_wav(plan.digest),
             notes=tuple(dict.fromkeys(note for clip in clips for note in clip.notes)),
+            speed=build.speed,
         )
         for speech, clips, shelf, build in zip(speeches, prepared, shelves, found, strict=True)
     )
@@ -207,24 +215,29 @@ def _say(
     target: Path,
     signature: Signature,
     missing: Sequence[tuple[Sequence[Utterance], SentenceFolder]],
+    turns: int,
     progress: Progress,
 ) -> None:
-    """Say sentences that are not at hand with both models, and keep what they said."""
+    """Say sentences that are not at hand with both models, and keep what they said and how long it took in turns."""
     digest = plan.digest
     references = _references(source, signature, missing, _part(progress, 0.0, 0.3))
     plan = calibrate_plan(source, plan, progress=_part(progress, 0.3, 0.4))
-    found: list[Measurement] = []
+    found: list[tuple[Measurement, tuple[float, ...]]] = []
 
     def judge(path: Path) -> None:
         progress("render candidate", 0.65)
         candidate = SpeechModel(path, signature)
+        original = SpeechModel(source, signature) if turns else candidate
+        if turns:
+            original.run(missing[0][0][0])  # the first run of a session is slower
         for index, ((clips, _), renderings) in enumerate(zip(missing, references, strict=True)):
-            found.append(measure(candidate, clips, renderings))
+            measurement = measure(candidate, clips, renderings)
+            found.append((measurement, speed_ratios(candidate, original, clips[0], turns)))
             progress("render candidate", 0.65 + 0.3 * (index + 1) / len(missing))
 
     report = build_model(source, plan, target, progress=_part(progress, 0.4, 0.65), accept=judge)
-    for (_, shelf), measurement in zip(missing, found, strict=True):
-        shelf.keep_build(digest, KeptBuild(measurement, report.original_bytes, report.final_bytes))
+    for (_, shelf), (measurement, speed) in zip(missing, found, strict=True):
+        shelf.keep_build(digest, KeptBuild(measurement, report.original_bytes, report.final_bytes, speed))
 
 
 def _references(

@@ -8,6 +8,8 @@ from kokoro_tui.core.sizing import MIB
 from kokoro_tui.planner.limits import MeasuredPlan
 
 LEAST_COLUMNS, LEAST_LINES = 24, 6
+TICKS = 5
+"""Sizes written below the chart."""
 
 
 def frontier_chart(plans: Sequence[MeasuredPlan], columns: int, lines: int, *, marked: int | None = None) -> str:
@@ -31,8 +33,8 @@ def frontier_chart(plans: Sequence[MeasuredPlan], columns: int, lines: int, *, m
         label = str((index + 1) % 10)
         plotext.text(f"[{label}]" if index == marked else label, size, distance, alignment="center")
     plotext.xscale("log")  # most plans are small
-    ticks = [round(min(sizes) * (max(sizes) / min(sizes)) ** (step / 4)) for step in range(5)]
-    plotext.xticks(ticks)
+    ticks = [min(sizes) * (max(sizes) / min(sizes)) ** (step / (TICKS - 1)) for step in range(TICKS)]
+    plotext.xticks(ticks, [f"{tick:.3g}" for tick in ticks])
     plotext.xlabel("MiB")
     plotext.ylabel("mel distance")
     return str(plotext.uncolorize(plotext.build())).rstrip()

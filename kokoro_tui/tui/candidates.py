@@ -48,11 +48,12 @@ class Candidate:
 
     @property
     def latency(self) -> float | None:
-        """Median over the sentences of rendering time by length of the sound; None where nothing was rendered."""
+        """Time of a run as a multiple of the original's, median over runs in turns; None where none were taken."""
         from statistics import median  # with what it imports, too much for a start that has no candidates
 
         clips = () if self.result is None else self.result.clips
-        return median(clip.measurement.candidate_factor for clip in clips) if clips else None
+        ratios = [ratio for clip in clips for ratio in clip.speed]
+        return median(ratios) if ratios else None
 
     def says(self, speeches: tuple[Speech, ...]) -> bool:
         """Whether it is rendered for exactly these sentences."""

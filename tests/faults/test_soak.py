@@ -25,7 +25,7 @@ _KEYS = (
 _SIZES = ((20, 5), (40, 12), (80, 24), (120, 40), (200, 60), (300, 100))
 _GROWTH = 1.05 if FULL else 1.25
 """Most memory at the end against that after the first fifth; a minute is too short for the real limit."""
-_MORE_HANDLES = 4
+_MORE_HANDLES = 4 if FULL else 24
 
 
 def act(program: TerminalProgram, random: Random) -> None:

@@ -60,13 +60,13 @@ def test_the_original_comes_back_clip_by_clip(tmp_path: Path, told: bool) -> Non
 @pytest.mark.parametrize("moved", [None, 0, 4])
 def test_a_build_comes_back_whole(tmp_path: Path, moved: int | None) -> None:
     folder = SentenceFolder(tmp_path, CLIPS)
-    given = KeptBuild(measurement(moved), 1000, 500)
+    given = KeptBuild(measurement(moved), 1000, 500, (0.5, 0.75))
     folder.keep_original([Rendering(given.measurement.reference, None, 0.1)])
     folder.keep_build("digest", given)
     assert folder.read_build("other") is None
     found = folder.read_build("digest")
     assert found is not None
-    assert (found.original_bytes, found.final_bytes) == (1000, 500)
+    assert (found.original_bytes, found.final_bytes, found.speed) == (1000, 500, (0.5, 0.75))
     for name, before in vars(given.measurement).items():
         np.testing.assert_array_equal(before, getattr(found.measurement, name), err_msg=name)
 
@@ -112,12 +112,16 @@ def test_only_what_is_new_is_built_and_said(
     monkeypatch.setattr(tasks, "build_model", counted)
     target, folder = tmp_path / "t.onnx", tmp_path / "said"
 
-    def say(plan: PrecisionPlan, *texts: str) -> tuple[Audition, list[str]]:
+    niceness: list[int] = []
+    monkeypatch.setattr("os.nice", niceness.append)
+
+    def say(plan: PrecisionPlan, *texts: str, background: bool = False) -> tuple[Audition, list[str]]:
         stages: list[str] = []
         speeches = [Speech(text) for text in texts]
         found = audition_text(
-            toy_model, plan, target, signature, speeches, folder, progress=lambda stage, share: stages.append(stage)
-        )
+            toy_model, plan, target, signature, speeches, folder, background=background,
+            progress=lambda stage, share: stages.append(stage),
+        )  # fmt: skip
         return found, stages
 
     first, stages = say(PLAN, "hello", "good morning")
@@ -132,3 +136,10 @@ def test_only_what_is_new_is_built_and_said(
     other, stages = say(PLAN.with_precision(["/decoder/generator/conv_post/Conv"], Precision.INT8), "hello")
     assert "render original" not in stages and len(built) == 3
     assert other.sentences[0].measurement.mel_distance > first.sentences[0].measurement.mel_distance
+    assert other.sentences[0].speed == () and niceness == []
+    timed, _ = say(PLAN, "hello", "good morning", background=True)
+    assert [len(sentence.speed) for sentence in timed.sentences] == [2, 2] and len(built) == 4
+    assert all(ratio > 0 for sentence in timed.sentences for ratio in sentence.speed)
+    again, stages = say(PLAN, "hello", background=True)
+    assert again.sentences[0].speed == timed.sentences[0].speed and stages == ["phonemes", "done"]
+    assert niceness == [10, 10]

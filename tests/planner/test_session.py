@@ -11,7 +11,7 @@ import pytest
 from kokoro_tui.core.plan import PrecisionPlan
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.core.sizing import MIB
-from kokoro_tui.core.trials import TrialKind
+from kokoro_tui.core.trials import TrialKind, TrialRow, TrialTable
 from kokoro_tui.errors import Cancelled, InputError, WorkError
 from kokoro_tui.graph.apply_plan import build_model
 from kokoro_tui.planner.limits import Limit, LimitKind
@@ -21,7 +21,7 @@ from kokoro_tui.planner.units import Barred
 from kokoro_tui.speech.utterance import prepare
 from kokoro_tui.store.paths import cache_folder
 from kokoro_tui.workbench import Workbench
-from tests.planner.conftest import CLIPS, InlineTasks, table_of
+from tests.planner.conftest import CLIPS, InlineTasks
 from tests.tui.conftest import named_model
 
 STYLE = "/encoder/style/Gemm"
@@ -264,8 +264,13 @@ def test_no_time_and_no_question_are_refused(bench: Workbench) -> None:
 def test_a_plan_of_the_real_model(real_model: Path) -> None:
     """Only the first block of the pitch predictor is free: probed, chosen, built and heard on one short clip."""
     bench = Workbench.open(real_model)
-    bench.trials = table_of(bench, {TrialKind.CAST: 0.05, TrialKind.WEIGHT: 0.25})
     free = bench.select("^/F0(.0|_proj)/").keys
+    measured = {TrialKind.CAST: 0.06, TrialKind.WEIGHT: 0.27}  # about what trials of these nodes read
+    bench.trials = TrialTable.of(
+        TrialRow(key, kind, mel_distance=distance, added_noise_db=5 * distance)
+        for key in free
+        for kind, distance in measured.items()
+    )
     base = PrecisionPlan(locked=frozenset(node.key for node in bench.inventory.main_nodes) - set(free))
     clips = prepare("Hello there.", voice="jf_alpha", allow_network=False)
     limit = Limit(LimitKind.SIZE, bench.inventory.file_bytes / MIB - 4)

@@ -139,6 +139,8 @@ for number in range(10_000):
     journal.step(history, after)
     history = after
     if number == 50:
+        while not journal.path.exists() or journal.path.stat().st_size < 1000:
+            time.sleep(0.001)  # the journal has a thread of its own
         print("fifty", flush=True)
 """
 

@@ -70,7 +70,7 @@ def _clip(plan: PrecisionPlan, speech: Speech) -> AuditionedSentence:
         reference_factor=0.4, candidate_factor=0.25, reference=reference, candidate=candidate,
     )  # fmt: skip
     path = Path("/nowhere")
-    return AuditionedSentence(speech, "tester", "fəʊniːmz", found, path / "a.wav", path / "b.wav", ())
+    return AuditionedSentence(speech, "tester", "fəʊniːmz", found, path / "a.wav", path / "b.wav", (), (0.6, 0.7, 0.65))
 
 
 def _sound(name: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import median
 from typing import TYPE_CHECKING, Protocol
 
 from rich.text import Text
@@ -29,13 +28,12 @@ if TYPE_CHECKING:
     from kokoro_tui.audio.waveform import FloatArray
     from kokoro_tui.core.plan import PrecisionPlan
     from kokoro_tui.speech.sentences import Speech
-    from kokoro_tui.tui.audition import AuditionResult
 
 ORIGINAL_NUMBER = 0
 """The key of the original."""
 _END_SECONDS = 0.05
-_COLUMNS = ("#", "candidate", "nodes", "MiB", "size", "RTF", "mel", "noise dB", "moved", "ABX", "preferred", "")
-_FIGURES = frozenset({"MiB", "size", "RTF", "mel", "noise dB", "moved"})
+_COLUMNS = ("#", "candidate", "nodes", "MiB", "size", "time", "mel", "noise dB", "moved", "ABX", "preferred", "")
+_FIGURES = frozenset({"MiB", "size", "time", "mel", "noise dB", "moved"})
 """Columns that are set flush right."""
 
 
@@ -181,11 +179,9 @@ class CandidatesScreen(Dialog["PrecisionPlan"]):
         self.refresh_bindings()
 
     def _original_cells(self) -> list[str]:
-        results = [found.result for _, found in self._owner.candidates if found.result is not None]
-        factor = _original_factor(results[0]) if results else None
         size = self._owner.original_bytes
         heard = _mark(ORIGINAL_NUMBER, self._wanted)
-        return [heard, "original", "", mib(size), "", _factor(factor), distance(0.0), "0.0", "0", "", "", ""]
+        return [heard, "original", "", mib(size), "", _factor(1.0), distance(0.0), "0.0", "0", "", "", ""]
 
     def _candidate_cells(self, number: int, candidate: Candidate) -> list[str]:
         found = candidate.result.measurement if candidate.result is not None else None
@@ -240,8 +236,8 @@ class CandidatesScreen(Dialog["PrecisionPlan"]):
             text = "k takes the plan on show as a candidate, a takes a preset or a recipe"
         else:
             text = (
-                "0 to 9 switch what is heard, at the same place. RTF: rendering time by length of the sound, "
-                f"median over {count(len(self._owner.speeches), 'sentence')}; mel, noise: means; moved: the most frames"
+                "0 to 9 switch what is heard, at the same place. time: of a run by the original's, both in turns, "
+                f"median; mel and noise: means over {count(len(self._owner.speeches), 'sentence')}; moved: most frames"
             )
         remark = self.query_one("#candidates-remark", Label)
         remark.update(text)
@@ -443,11 +439,7 @@ def _mark(number: int, heard: int) -> str:
 
 
 def _factor(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.2f}"
-
-
-def _original_factor(result: AuditionResult) -> float | None:
-    return median(clip.measurement.reference_factor for clip in result.clips) if result.clips else None
+    return NOTHING if value is None else f"{value:.2f}\u00d7"
 
 
 def _nodes(plan: PrecisionPlan) -> str:

@@ -229,8 +229,9 @@ class ListeningScreen(SpeakingScreen):
         if result is not None and result.speeches == self.speeches:
             number = self.candidates.number_of(result.plan.digest)
             candidate = None if number is None else self.candidates.get(number)
-            if candidate is not None and candidate.stage is not Stage.RENDERING:
-                self.candidates = self.candidates.updated(result.plan.digest, stage=Stage.READY, result=result)
+            if candidate is not None and candidate.result is None:
+                # It can be heard already; what is left is how fast it is.
+                self.candidates = self.candidates.updated(result.plan.digest, result=result)
         # Once the build counts as ended, which another handler of this message sees to.
         self.call_later(self._render_next)
 
@@ -253,7 +254,7 @@ class ListeningScreen(SpeakingScreen):
         candidate = self.candidates.get(number)
         if candidate is None:
             self.say(f"there is no candidate {number}; k takes the plan as one, c shows all of them")
-        elif candidate.result is None or candidate.stage is not Stage.READY:
+        elif candidate.result is None or not candidate.says(self.speeches):
             self.say(f"candidate {number}, {printable(candidate.name)}, is not rendered yet")
         elif candidate.result.measurement is None:
             self.say("the model does not speak, so nothing can be heard", warning=True)
