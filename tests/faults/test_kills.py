@@ -100,7 +100,7 @@ def test_trials_are_neither_lost_nor_repeated(tmp_path: Path, voice: str) -> Non
     left = table.read_text() if table.exists() else ""
     complete = left[: left.rfind("\n") + 1]
     said = finish(words, folder)
-    assert ("going on with the" in said) == (complete.count("\n") > 1)
+    assert ("going on with the" in said) == (",ok," in complete)
     loaded = read_trials(table)
     assert (loaded.torn_rows, loaded.bad_rows) == (0, 0)
     assert loaded.table.rows.keys() == wanted.keys()
