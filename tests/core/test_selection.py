@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import monotonic
+from time import monotonic, process_time
 
 import pytest
 
@@ -62,10 +62,10 @@ def test_a_pattern_that_takes_too_long_is_stopped(pattern: str) -> None:
 def test_what_the_first_names_took_is_missing_for_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 0.4])  # at the start, and before the only name
     monkeypatch.setattr("kokoro_tui.core.selection.monotonic", lambda: next(clock))
-    started = monotonic()
+    started = process_time()  # a busy machine does not lengthen it
     with pytest.raises(SelectionError, match="takes too long"):
         Matcher.compile("(a|aa)+$").select(["a" * 200 + "!"])
-    assert monotonic() - started < 0.45
+    assert process_time() - started < 0.35
 
 
 def test_the_time_is_for_all_names_together() -> None:
