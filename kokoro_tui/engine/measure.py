@@ -20,7 +20,7 @@ Durations = npt.NDArray[np.int64]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Measurement:
     """A candidate against its reference on the same sentences, voices and noise."""
 

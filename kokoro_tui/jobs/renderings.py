@@ -38,7 +38,7 @@ _SCALARS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KeptBuild:
     """What a build of a plan said, and how large it was."""
 

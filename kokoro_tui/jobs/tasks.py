@@ -46,7 +46,7 @@ SMOKE_CLIP = Utterance(
 """Twenty letters without a voice: enough to see whether a model speaks at all."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AuditionedSentence:
     """One sentence, said by the original and by a build."""
 
@@ -65,7 +65,7 @@ class AuditionedSentence:
     """Times of the build as multiples of the original's, from ``speed_ratios``; none where that was not taken."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Audition:
     """A built plan, measured and rendered beside the original."""
 

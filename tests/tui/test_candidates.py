@@ -94,7 +94,8 @@ async def test_candidates_are_rendered_one_after_another(
         original, first, second = rows(opened)
         assert original[:4] == ["\u25b80", "original", "", f"{opened.main.original_bytes / 2**20:.2f}"]
         assert first[1:3] == ["plan 1", "W8 1"] and second[1:3] == ["plan 2", "W8 2"]
-        assert first[5:9] == ["0.65\u00d7", "0.100", "+0.5", "1"] and second[5:9] == [
+        assert first[5:9] == ["0.65\u00d7", "0.100", "+0.5", "1"]
+        assert second[5:9] == [
             "0.65\u00d7",
             "0.200",
             "+0.5",
