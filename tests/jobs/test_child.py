@@ -19,7 +19,7 @@ from kokoro_tui.core.precision import Precision
 from kokoro_tui.errors import Cancelled, ExitCode, InputError, WorkError
 from kokoro_tui.graph.read_inventory import read_inventory
 from kokoro_tui.jobs import tasks
-from kokoro_tui.jobs.child import run_in_child
+from kokoro_tui.jobs.child import interrupts_held, run_in_child
 from tests.graph.plans import everything_at
 from tests.jobs import child_targets
 
@@ -204,6 +204,20 @@ def test_without_a_log_the_output_is_thrown_away(log: Path | None, capfd: pytest
 
 def test_a_child_leaves_interrupts_to_its_parent() -> None:
     assert run_in_child(child_targets.signals) == (True, True)
+
+
+def test_an_interrupt_that_another_thread_takes_waits_until_the_child_runs() -> None:
+    end, seen = threading.Event(), []
+    other = threading.Thread(target=end.wait)
+    other.start()  # before the mask, so that it takes what the main thread does not
+    try:
+        with pytest.raises(KeyboardInterrupt), interrupts_held():
+            os.kill(os.getpid(), signal.SIGINT)
+            seen.append(end.wait(0.2))
+    finally:
+        end.set()
+        other.join()
+    assert seen == [False]
 
 
 # Orphans
