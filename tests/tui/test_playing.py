@@ -97,7 +97,7 @@ async def test_without_a_device_it_is_said_once_and_the_paths_are_shown(
         assert len(opened.toasts) == 1
 
 
-def _never_ends(*arguments: Any, progress: Progress) -> None:
+def _never_ends(*arguments: Any, progress: Progress, **options: Any) -> None:
     progress("rewrite", 0.25)
     threading.Event().wait()
 
