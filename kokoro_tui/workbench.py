@@ -91,6 +91,19 @@ class Workbench:
         """How the model names its inputs; None if it is not a Kokoro model, which then gets no audio step."""
         return recognise(self.inventory)
 
+    def require_signature(self) -> Signature:
+        """How the model names its inputs, where nothing can be done without.
+
+        Raises:
+            InputError: It is not a Kokoro model.
+        """
+        if self.signature is None:
+            raise InputError(
+                f"{self.inventory.path.name} does not have Kokoro's inputs, so it cannot be heard",
+                "name a Kokoro export with input_ids or tokens, style and speed",
+            )
+        return self.signature
+
     @cached_property
     def hazards(self) -> Mapping[str, Hazard]:
         """Nodes that are risky at some precisions, by key."""

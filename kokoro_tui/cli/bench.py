@@ -85,17 +85,18 @@ def run(
     from kokoro_tui.cli.bench_report import report_values, write_report  # onnxruntime: 0.1 s
     from kokoro_tui.engine.bench import BenchSubject
     from kokoro_tui.jobs.bench import BenchRequest, bench
-    from kokoro_tui.store.atomic import atomic_path
+    from kokoro_tui.store.atomic import atomic_path, remove_stale_partials
 
     out = Output(as_json=as_json, quiet=quiet)
     opened = _open(_paths(models or [], onnx_path))
     chosen = _providers(providers)
-    signatures = [_signature(model) for model in opened]
+    signatures = [model.require_signature() for model in opened]
     clips = _clips(out, signatures, SpeechOptions(text, phonemes, voice, lang, g2p))
     subjects = tuple(
         BenchSubject(model.inventory.path, signature) for model, signature in zip(opened, signatures, strict=True)
     )
     request = BenchRequest(subjects, clips, chosen, runs, threads, strict=bool(providers))
+    remove_stale_partials(output.parent)  # what a run that was killed has left
     with atomic_path(output) as partial:
         with out.progress() as progress:
             report = bench(request, progress=progress, log_path=child_log_path())
@@ -127,15 +128,6 @@ def _open(paths: list[Path]) -> list[Workbench]:
     from kokoro_tui.workbench import Workbench  # onnx: 0.2 s
 
     return [Workbench.open(path) for path in paths]
-
-
-def _signature(model: Workbench) -> Signature:
-    if model.signature is None:
-        raise InputError(
-            f"{model.inventory.path} does not have Kokoro's inputs",
-            "name models with the inputs input_ids or tokens, style and speed",
-        )
-    return model.signature
 
 
 def _clips(out: Output, signatures: list[Signature], speech: SpeechOptions) -> tuple[Utterance, ...]:

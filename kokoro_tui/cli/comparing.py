@@ -74,7 +74,7 @@ def resolve_comparison(out: Output, request: ComparisonRequest) -> ResolvedCompa
 
     count = len(request.others) + len(request.presets) + len(request.recipes)
     bench = Workbench.open(request.model)
-    signature = require_signature(bench)
+    signature = bench.require_signature()
     if count == 0:
         raise InputError("there is no candidate to compare with the original", NO_CANDIDATE)
     if count > MAX_CANDIDATES:
@@ -86,20 +86,6 @@ def resolve_comparison(out: Output, request: ComparisonRequest) -> ResolvedCompa
         *(_opened(path, names) for path in request.others),
     ]
     return ResolvedComparison(bench, signature, tuple(found))
-
-
-def require_signature(bench: Workbench) -> Signature:
-    """How a Kokoro model names its inputs.
-
-    Raises:
-        InputError: It is none.
-    """
-    if bench.signature is None:
-        raise InputError(
-            f"{bench.inventory.path} does not have Kokoro's inputs",
-            "name a model with the inputs input_ids or tokens, style and speed",
-        )
-    return bench.signature
 
 
 def _planned(
@@ -122,7 +108,7 @@ def _opened(path: Path, names: set[str]) -> NamedCandidate:
 
     other = Workbench.open(path)
     name = _unique(path.stem, names)
-    candidate = FileCandidate(name, path, require_signature(other), other.inventory.file_bytes)
+    candidate = FileCandidate(name, path, other.require_signature(), other.inventory.file_bytes)
     return NamedCandidate(candidate, path.name, (path.name,))
 
 

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from kokoro_tui.trials.run import TrialEvent, TrialProgress
     from kokoro_tui.trials.session import TrialSession
     from kokoro_tui.trials.workers import Workers
-    from kokoro_tui.workbench import Workbench
 
 HELP = "Try FP16, INT8 and weight-only INT8 on each node alone and measure what it does to the sound."
 EXAMPLES = (
@@ -93,7 +92,7 @@ def run(
     out = Output(as_json=as_json, quiet=quiet)
     wanted = _kinds(f"{kinds},static" if static else kinds)
     bench = Workbench.open(chosen_model(model, onnx_path), min_parameters=min_params)
-    signature = _signature(bench)
+    signature = bench.require_signature()
     keys = bench.select(only).keys if only else tuple(node.key for node in bench.inventory.candidates)
     clips = _clips(out, signature, eval_text, eval_voice, eval_set, SpeechOptions(None, phonemes, None, lang, g2p))
     request = TrialRequest(
@@ -223,15 +222,6 @@ def _calibration_clips(
     from kokoro_tui.cli.calibration import calibration_clips
 
     return calibration_clips(out, signature, data, samples or 0, g2p)
-
-
-def _signature(bench: Workbench) -> Signature:
-    if bench.signature is None:
-        raise InputError(
-            f"{bench.inventory.path.name} does not have Kokoro's inputs, so it cannot be heard",
-            "name a Kokoro export with input_ids or tokens, style and speed",
-        )
-    return bench.signature
 
 
 @contextmanager

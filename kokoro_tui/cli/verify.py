@@ -27,7 +27,6 @@ from kokoro_tui.cli.speech import prepare_clips, voice_fields
 from kokoro_tui.errors import InputError
 
 if TYPE_CHECKING:
-    from kokoro_tui.engine.signature import Signature
     from kokoro_tui.jobs.verify import OnnxSource, TorchSource, Verification
     from kokoro_tui.workbench import Workbench
 
@@ -66,7 +65,7 @@ def run(
 
     out = Output(as_json=as_json, quiet=quiet)
     bench = Workbench.open(chosen_model(model, onnx_path))
-    signature = _signature(bench)
+    signature = bench.require_signature()
     source = _source(bench, against)
     clips = prepare_clips(out, signature, SpeechOptions(text, phonemes, voice, lang, g2p))
     make_folder(output_dir)
@@ -91,15 +90,6 @@ def run(
     _write(out, found, against, files)
 
 
-def _signature(bench: Workbench) -> Signature:
-    if bench.signature is None:
-        raise InputError(
-            f"{bench.inventory.path} does not have Kokoro's inputs",
-            "name a model with the inputs input_ids or tokens, style and speed",
-        )
-    return bench.signature
-
-
 def _source(bench: Workbench, against: str) -> TorchSource | OnnxSource:
     """What the model is compared with."""
     from kokoro_tui.jobs.verify import OnnxSource, TorchSource
@@ -109,7 +99,7 @@ def _source(bench: Workbench, against: str) -> TorchSource | OnnxSource:
 
     if against != TORCH:
         other = Workbench.open(Path(against))
-        return OnnxSource(other.inventory.path, _signature(other))
+        return OnnxSource(other.inventory.path, other.require_signature())
     metadata = bench.inventory.metadata
     if WEIGHTS_KEY not in metadata or WEIGHTS_SHA256_KEY not in metadata:
         raise InputError(

@@ -15,7 +15,7 @@ from kokoro_tui.core.sizing import MIB, Sizer
 from kokoro_tui.core.trials import TrialTable
 from kokoro_tui.engine.session import Rendering
 from kokoro_tui.errors import Cancelled, InputError, WorkError
-from kokoro_tui.planner.clips import planning_clips
+from kokoro_tui.planner.clips import MEASURED, planning_clips
 from kokoro_tui.planner.knowledge import Knowledge, mean_tokens
 from kokoro_tui.planner.limits import Figures, Limit, LimitKind, MeasuredPlan
 from kokoro_tui.planner.optimise import Choice, smallest, solve, spaced_sizes
@@ -37,6 +37,8 @@ MOST_UNTRIED = 4
 """Options without a trial that are heard alone before the first plan is made."""
 MOST_ROUNDS = 5
 """Plans of one limit that are measured, unless another limit is missed still."""
+CORRECTED = 2
+"""Plans of one limit after which the parts are probed among each other; then they hardly change any more."""
 MOST_FRAMES = 2
 """Moved frames of a clip above which the durations count more in the next round."""
 CLOSE_ENOUGH = 0.97
@@ -92,18 +94,13 @@ class PlanningSession:
     """
 
     def __init__(self, workbench: Workbench, request: PlanningRequest, workers: TaskWorkers | None = None) -> None:
-        if workbench.signature is None:
-            raise InputError(
-                f"{workbench.inventory.path.name} does not have Kokoro's inputs, so no plan can be heard",
-                "name a Kokoro export with input_ids or tokens, style and speed",
-            )
+        self.signature = workbench.require_signature()
         if workbench.trials is None:
             raise InputError("there are no trial results to plan by", "run `kokoro-tui trial-quantization` first")
         if not request.minutes > 0:
             raise InputError(f"no plan is found in {request.minutes:g} minutes", "give it a few minutes")
         if request.limit is None and request.frontier < 2:
             raise InputError("nothing is asked for", "give a limit, or ask for the frontier")
-        self.signature = workbench.signature
         self.workbench = workbench
         self.request = request
         self._workers = workers
@@ -197,9 +194,10 @@ class PlanningSession:
             self._runner.stop.set()
 
     def _context(self, folder: Path) -> PlanContext:
-        clips = self.request.clips or planning_clips(self.signature)
+        probed = self.request.clips or planning_clips(self.signature)
+        clips = self.request.clips or probed[:MEASURED]
         source, base = self.workbench.inventory.path, self.request.base
-        return PlanContext(source, self.signature, clips, self._values, base.weight_type, folder)
+        return PlanContext(source, self.signature, clips, probed, self._values, base.weight_type, folder)
 
     def _check_anything_measured(self) -> None:
         if self._measured or self._frontier:
@@ -254,7 +252,7 @@ class PlanningSession:
                 raise WorkError(f"no plan is {limit.words}", "raise the limit, unlock nodes, or run more trials")
             if self._is_measured(choice):
                 return
-            measured = yield from self._judge(runner, context, choice, f"plan {number}", correct=number < MOST_ROUNDS)
+            measured = yield from self._judge(runner, context, choice, f"plan {number}", correct=number <= CORRECTED)
             if (measured.measured.frames_moved or 0) > MOST_FRAMES:
                 self._knowledge = self._knowledge.strengthened(4.0)
 
@@ -267,11 +265,11 @@ class PlanningSession:
             assert choice is not None  # FP32 keeps every limit of a distance
             if self._is_measured(choice):
                 return
-            measured = yield from self._judge(runner, context, choice, f"plan {number}", correct=number <= 2)
+            measured = yield from self._judge(runner, context, choice, f"plan {number}", correct=number <= CORRECTED)
             figure = limit.figure(measured.measured)
             if figure <= limit.value:
                 kept = max(kept, aim)
-                if number > 2 and figure >= CLOSE_ENOUGH * limit.value:
+                if number > CORRECTED and figure >= CLOSE_ENOUGH * limit.value:
                     return
             else:
                 missed = min(missed, aim)

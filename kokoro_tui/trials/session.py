@@ -69,14 +69,9 @@ class TrialSession:
     """
 
     def __init__(self, workbench: Workbench, request: TrialRequest, workers: Workers | None = None) -> None:
-        if workbench.signature is None:
-            raise InputError(
-                f"{workbench.inventory.path.name} does not have Kokoro's inputs, so it cannot be heard",
-                "name a Kokoro export with input_ids or tokens, style and speed",
-            )
+        self.signature = workbench.require_signature()
         if not request.keys or not request.kinds or not request.clips:
             raise InputError("there is nothing to try", "widen --only, or lower --min-params")
-        self.signature = workbench.signature
         self.workbench = workbench
         self.request = request
         self.control = TrialControl()
