@@ -1,4 +1,4 @@
-"""What plans are measured on: short sentences, so that a plan takes seconds, each with another voice than the last."""
+"""What the planner listens to: the shipped sentences, each with another voice than the last."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from kokoro_tui.speech.sentences import load_sentences
 from kokoro_tui.speech.utterance import Utterance, prepare
 from kokoro_tui.speech.voices import list_voices
 
-SENTENCES = 6
-"""Shortest sentences of the shipped set that are spoken."""
+MEASURED = 6
+"""So many of the shortest sentences are rendered, so that measuring a plan takes seconds; all are probed."""
 VOICES = ("jf_alpha", "jm_kumo", "jf_nezumi")
 """Voices that take turns, where they are on this machine; others take their places."""
 
 
 def planning_clips(signature: Signature) -> tuple[Utterance, ...]:
-    """The planning set: six sentences in three voices, or in as many as there are.
+    """The planning set, shortest sentence first, in three voices or in as many as there are.
 
     Raises:
         InputError: There is no voice on this machine.
@@ -26,7 +26,7 @@ def planning_clips(signature: Signature) -> tuple[Utterance, ...]:
     ]
     if not chosen:
         raise InputError("there is no voice on this machine to measure plans with", 'pip install "kokoro-tui[demo]"')
-    sentences = sorted(load_sentences(), key=len)[:SENTENCES]
+    sentences = sorted(load_sentences(), key=len)
     return tuple(
         clip
         for index, text in enumerate(sentences)

@@ -11,8 +11,8 @@ from kokoro_tui.planner.solver import choose
 Choice = tuple[int, ...]
 """The position of an option per unit."""
 
-_STARTS = (1e-6, 1e-3, 3e-2, 0.3, 3.0)
-"""Mean square errors of F0 in Hz² around which the curve is first taken as straight."""
+_STARTS = (1e-3, 0.3, 10.0, 100.0, 1000.0)
+"""Mean square errors of the phase in (Hz · frames)² around which the curve is first taken as straight."""
 _ROUNDS = 6
 _SHARES = (0.05, 0.3, 0.6, 0.85, 0.97)
 """Shares of the allowed squared distance that the pitch is first given."""

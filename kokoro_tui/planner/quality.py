@@ -13,22 +13,23 @@ from kokoro_tui.planner.units import Option, Unit
 
 @dataclass(frozen=True)
 class PitchCurve:
-    """Mel distance that an error of the F0 curve makes: ``scale`` · ln(1 + error / ``knee``).
+    """Mel distance that an error of the phase makes: ``scale`` · ln(1 + error / ``knee``).
 
-    The phase is the sum of F0, so the distance rises steeply with small errors and hardly with large ones, but it
-    never stops rising: PESQ goes on falling where the distance seems to stand still.
+    The error is the root mean square of the running sum of the F0 curve's error. The distance rises steeply with small
+    errors and hardly with large ones, but it never stops rising: PESQ goes on falling where the distance seems to
+    stand still.
     """
 
     scale: float
     knee: float
-    """In Hz."""
+    """In Hz · frames."""
 
     def distance(self, square: float) -> float:
-        """The mel distance of a mean square error in Hz²."""
+        """The mel distance of a mean square error."""
         return self.scale * log1p(sqrt(max(square, 0.0)) / self.knee)
 
     def square(self, distance: float) -> float:
-        """The mean square error in Hz² that makes a mel distance."""
+        """The mean square error that makes a mel distance."""
         from math import expm1
 
         return (self.knee * expm1(min(distance / self.scale, _MOST_EXPONENT))) ** 2
@@ -40,14 +41,14 @@ class PitchCurve:
 
 
 _MOST_EXPONENT = 30.0
-DEFAULT_CURVE = PitchCurve(0.088, 0.005)
+DEFAULT_CURVE = PitchCurve(0.06, 0.04)
 """As measured on the bundled model; used where there are too few trials to fit one."""
-_KNEES = tuple(0.0005 * 1.5**step for step in range(20))
+_KNEES = tuple(0.005 * 1.5**step for step in range(20))
 _FEWEST_POINTS = 6
 
 
 def fit_pitch_curve(points: Iterable[tuple[float, float]]) -> PitchCurve:
-    """The curve that fits pairs of mean square error (Hz²) and mel distance best, by least squares."""
+    """The curve that fits pairs of mean square error and mel distance best, by least squares."""
     pairs = [(square, distance) for square, distance in points if square > 0 and distance > 0]
     if len(pairs) < _FEWEST_POINTS:
         return DEFAULT_CURVE
@@ -70,7 +71,7 @@ class Cost:
     spectral: float = 0.0
     """Squared mel distance that does not come from the pitch."""
     pitch: float = 0.0
-    """Mean square error of the F0 curve, Hz²."""
+    """Mean square error of the phase, (Hz · frames)²."""
     length: float = 0.0
     """Mean square error of the durations before rounding, frames²."""
 
@@ -118,7 +119,7 @@ class Quality:
 def cost_of(unit: Unit, option: Option, curve: PitchCurve) -> Cost | None:
     """What is known of an option; None where nothing is.
 
-    A unit on the way to the pitch counts by the error of the F0 curve; its trial counts only where that was not
+    A unit on the way to the pitch counts by the error of the phase; its trial counts only where that was not
     measured, turned into such an error by the curve.
     """
     if option.nbytes == 0:

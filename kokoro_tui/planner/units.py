@@ -32,7 +32,7 @@ class Option:
     distance: float | None = None
     """Mel distance of its trial; None where it was not tried."""
     pitch: float | None = None
-    """Mean square error of the F0 curve in Hz²; None where it was not measured."""
+    """Mean square error of the phase, (Hz · frames)²; None where it was not measured."""
     length: float | None = None
     """Mean square error of the durations before rounding, in frames²; None where it was not measured."""
 

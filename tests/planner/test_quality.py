@@ -49,7 +49,7 @@ def test_no_error_is_no_distance_and_more_is_always_more() -> None:
 
 
 def test_a_curve_is_found_again() -> None:
-    true = PitchCurve(0.07, 0.0005 * 1.5**7)
+    true = PitchCurve(0.07, 0.005 * 1.5**7)
     points = [(float(s), true.distance(float(s))) for s in np.geomspace(1e-5, 0.5, 12)]
     found = fit_pitch_curve(points)
     assert (found.scale, found.knee) == pytest.approx((true.scale, true.knee), rel=1e-9)
