@@ -63,6 +63,7 @@ class Cutter:
         load_external_data(model, source)
         self._pinnable = duration is not None and expose_durations(model, duration)
         self._noise = expose_noise(model)
+        _delay_sources(model.graph)
         self._inventory = inventory_of(model, source, 0)
         self._model = model
 
@@ -143,6 +144,25 @@ def rewrite_piece(
     buffer = BytesIO()
     write_model(buffer, *rewrite_model(model, inventory, plan))
     return buffer.getvalue()
+
+
+def _delay_sources(graph: onnx.GraphProto) -> None:
+    """Bring nodes that read nothing right before their first reader, in place.
+
+    Kokoro makes the sequence that its alignment loop fills among its first nodes, and nothing can be cut between the
+    maker of a sequence and its reader.
+    """
+    reads = [all_reads(node) for node in graph.node]
+    first_reader = {name: index for index in reversed(range(len(reads))) for name in reads[index]}
+
+    def place(index: int) -> float:
+        readers = [first_reader[name] for name in graph.node[index].output if name in first_reader]
+        return index if reads[index] or not readers else min(readers) - 0.5
+
+    order = sorted(range(len(reads)), key=place)
+    copies = [onnx.NodeProto.FromString(graph.node[index].SerializeToString()) for index in order]
+    del graph.node[:]
+    graph.node.extend(copies)
 
 
 def _first_output(node: onnx.NodeProto) -> str:

@@ -17,14 +17,7 @@ from kokoro_tui.engine.session import OrtValue, noise_feeds, ort_values, speech_
 from kokoro_tui.errors import WorkError
 from kokoro_tui.graph.harness import PINNED_DURATIONS
 from kokoro_tui.graph.pieces import rewrite_piece
-from kokoro_tui.trials.context import (
-    Tensor,
-    TrialContext,
-    inputs_of,
-    last_uses,
-    open_piece,
-    run_piece,
-)
+from kokoro_tui.trials.context import Tensor, TrialContext, inputs_of, last_uses, open_piece, run_piece
 
 _UNCHANGED = Comparison(0.0, 0.0, length_difference_samples=0, compared_frames=0, frame_difference=0)
 _PROBE = 4096

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from kokoro_tui.audio.distance import compare, frames_moved
 from kokoro_tui.core.calibration import Calibration
@@ -30,7 +31,7 @@ from kokoro_tui.speech.utterance import Utterance, prepare
 from kokoro_tui.trials import context as trial_context
 from kokoro_tui.trials.context import Tensor, TrialContext, prepare_context, run_piece
 from kokoro_tui.trials.evaluate import Evaluator, TrialSpec
-from tests.models import toy_kokoro, write
+from tests.models import HIDDEN, ToyGraph, toy_kokoro, write
 from tests.trials.conftest import clip
 
 KINDS = tuple(TrialKind)
@@ -285,6 +286,21 @@ def test_a_cut_keeps_shared_weights_and_bodies_together(toy_model: Path, tmp_pat
     assert {"/decoder/If_output_0", "waveform", "duration"} <= names
     assert cut.pinnable
     assert len(cut.noise) == 2
+
+
+def test_a_sequence_that_is_made_early_does_not_prevent_cuts(tmp_path: Path) -> None:
+    """Kokoro's alignment loop fills a sequence that the export makes among the first nodes."""
+    g = ToyGraph()
+    empty = g.add("SequenceEmpty", "/net/align/SequenceEmpty")
+    value = "x"
+    for module in ("one", "two", "three"):
+        value = g.add("MatMul", f"/net/{module}/linear/MatMul", value, g.weight(module, HIDDEN, HIDDEN))
+    filled = g.add("SequenceInsert", "/net/align/SequenceInsert", empty, value)
+    g.add("ConcatFromSequence", "/net/align/ConcatFromSequence", filled, outputs=("y",), axis=0)
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, HIDDEN]) for name in "xy"]
+    source = write(g.model(ends[:1], ends[1:]), tmp_path / "sequence.onnx")
+    pieces = Cutter(source, None).cut(tmp_path, Grain.MODULE).pieces
+    assert [len(file.members) for file in pieces] == [1, 1, 1, 3]
 
 
 def test_durations_inside_a_model_are_pinned_too(
