@@ -27,7 +27,7 @@ MOST_CACHED_BYTES = 256 * 1024 * 1024
 _numbers = count(1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AuditionResult:
     """A built plan beside the original."""
 

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from kokoro_tui.errors import InputError
 
 if TYPE_CHECKING:
+    from kokoro_tui.audio.player import Player
     from kokoro_tui.core.plan import PrecisionPlan
+    from kokoro_tui.listening.records import RecipeSummary
     from kokoro_tui.speech.sentences import Speech
     from kokoro_tui.tui.audition import AuditionResult
 
@@ -128,3 +130,41 @@ class Candidates:
 
     def _with(self, by_number: Mapping[int, Candidate]) -> Candidates:
         return Candidates(MappingProxyType(dict(by_number)))
+
+
+class CandidatesOwner(Protocol):
+    """What the table asks of the screen under it."""
+
+    candidates: Candidates
+    """Reactive."""
+    summaries: tuple[RecipeSummary, ...]
+    """Reactive."""
+
+    @property
+    def speeches(self) -> tuple[Speech, ...]:
+        """What they say."""
+
+    @property
+    def original_bytes(self) -> int:
+        """Size of the source model's file."""
+
+    def open_player(self) -> Player:
+        """A player on the chosen device; blocks."""
+
+    def add_current_plan(self) -> None:
+        """Take the plan on show as a candidate."""
+
+    def ask_for_candidate(self) -> None:
+        """Ask for a preset or a recipe."""
+
+    def remove_candidate(self, number: int) -> None:
+        """Let a candidate go."""
+
+    def toggle_rendering(self) -> None:
+        """Stop rendering, or go on with it."""
+
+    def start_blind_test(self, number: int | None = None) -> None:
+        """Put a candidate to a blind test."""
+
+    def show_listening_results(self) -> None:
+        """List all blind tests so far."""

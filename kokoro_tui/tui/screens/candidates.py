@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import on, work
@@ -14,65 +14,20 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import DataTable, Label
 
-from kokoro_tui.core.precision import Precision
+from kokoro_tui.core.plan import PrecisionPlan
 from kokoro_tui.errors import InputError, KokoroTuiError
 from kokoro_tui.listening.records import ORIGINAL, RecipeSummary
-from kokoro_tui.tui.candidates import Candidate, Candidates, Stage
-from kokoro_tui.tui.formats import NOTHING, count, distance, mib, printable, saved_percent
-from kokoro_tui.tui.screens.blind_result import abx_figures, preference_figures
+from kokoro_tui.tui.candidate_cells import COLUMNS, ORIGINAL_NUMBER, candidate_cells, cell, original_cells
+from kokoro_tui.tui.candidates import Candidate, CandidatesOwner, Stage
+from kokoro_tui.tui.formats import count, printable
 from kokoro_tui.tui.screens.modal import Dialog
 from kokoro_tui.tui.widgets.play_line import PlayLine
 
 if TYPE_CHECKING:
     from kokoro_tui.audio.player import Player
     from kokoro_tui.audio.waveform import FloatArray
-    from kokoro_tui.core.plan import PrecisionPlan
-    from kokoro_tui.speech.sentences import Speech
 
-ORIGINAL_NUMBER = 0
-"""The key of the original."""
 _END_SECONDS = 0.05
-_COLUMNS = ("#", "candidate", "nodes", "MiB", "size", "time", "mel", "noise dB", "moved", "ABX", "preferred", "")
-_FIGURES = frozenset({"MiB", "size", "time", "mel", "noise dB", "moved"})
-"""Columns that are set flush right."""
-
-
-class CandidatesOwner(Protocol):
-    """What the table asks of the screen under it."""
-
-    candidates: Candidates
-    """Reactive."""
-    summaries: tuple[RecipeSummary, ...]
-    """Reactive."""
-
-    @property
-    def speeches(self) -> tuple[Speech, ...]:
-        """What they say."""
-
-    @property
-    def original_bytes(self) -> int:
-        """Size of the source model's file."""
-
-    def open_player(self) -> Player:
-        """A player on the chosen device; blocks."""
-
-    def add_current_plan(self) -> None:
-        """Take the plan on show as a candidate."""
-
-    def ask_for_candidate(self) -> None:
-        """Ask for a preset or a recipe."""
-
-    def remove_candidate(self, number: int) -> None:
-        """Let a candidate go."""
-
-    def toggle_rendering(self) -> None:
-        """Stop rendering, or go on with it."""
-
-    def start_blind_test(self, number: int | None = None) -> None:
-        """Put a candidate to a blind test."""
-
-    def show_listening_results(self) -> None:
-        """List all blind tests so far."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +40,7 @@ class _Loaded:
     digests: tuple[str, ...]
 
 
-class CandidatesScreen(Dialog["PrecisionPlan"]):
+class CandidatesScreen(Dialog[PrecisionPlan]):
     """Dismisses with the plan that was chosen, or None. Rendering goes on when it is closed.
 
     Args:
@@ -137,8 +92,8 @@ class CandidatesScreen(Dialog["PrecisionPlan"]):
     def contents(self) -> ComposeResult:
         """The table, what is heard, and what there is to say."""
         table: DataTable[Text] = DataTable(id="candidates", cursor_type="row", zebra_stripes=False)
-        for label in _COLUMNS:
-            table.add_column(_cell(label, label), key=label or "state")
+        for label in COLUMNS:
+            table.add_column(cell(label, label), key=label or "state")
         yield table
         yield Label("", id="candidates-sentence", markup=False)
         yield PlayLine(id="candidates-line")
@@ -160,54 +115,31 @@ class CandidatesScreen(Dialog["PrecisionPlan"]):
     def _changed(self) -> None:
         """Show what has come in."""
         table, candidates = self.query_one(DataTable), self._owner.candidates
-        rows = {ORIGINAL_NUMBER: self._original_cells(), **{n: self._candidate_cells(n, c) for n, c in candidates}}
+        rows = {
+            ORIGINAL_NUMBER: original_cells(self._owner.original_bytes, self._wanted),
+            **{n: self._candidate_cells(n, c) for n, c in candidates},
+        }
         if rows.keys() != self._cells.keys():
             numbers, new = list(rows), rows.keys() - self._cells.keys()
             current = self.current_number if self._cells and not new else max(new, default=ORIGINAL_NUMBER)
             table.clear()
             for number, cells in rows.items():
-                table.add_row(*map(_cell, _COLUMNS, cells), key=str(number))
+                table.add_row(*map(cell, COLUMNS, cells), key=str(number))
             table.move_cursor(row=numbers.index(current) if current in numbers else len(numbers) - 1)
         else:
             for number, cells in rows.items():
-                for label, before, after in zip(_COLUMNS, self._cells[number], cells, strict=True):
+                for label, before, after in zip(COLUMNS, self._cells[number], cells, strict=True):
                     if after != before:
-                        table.update_cell(str(number), label or "state", _cell(label, after), update_width=True)
+                        table.update_cell(str(number), label or "state", cell(label, after), update_width=True)
         self._cells = rows
         self._tell_sentence()
         self._tell_remark()
         self.refresh_bindings()
 
-    def _original_cells(self) -> list[str]:
-        size = self._owner.original_bytes
-        heard = _mark(ORIGINAL_NUMBER, self._wanted)
-        return [heard, "original", "", mib(size), "", _factor(1.0), distance(0.0), "0.0", "0", "", "", ""]
-
     def _candidate_cells(self, number: int, candidate: Candidate) -> list[str]:
-        found = candidate.result.measurement if candidate.result is not None else None
-        size = candidate.result.final_bytes if candidate.result is not None else candidate.estimated_bytes
         summary = self._summary(candidate.plan.digest)
-        return [
-            _mark(number, self._wanted),
-            printable(candidate.name),
-            _nodes(candidate.plan),
-            mib(size),
-            saved_percent(1 - size / self._owner.original_bytes),
-            _factor(candidate.latency),
-            distance(None if found is None else found.mel_distance),
-            NOTHING if found is None else f"{found.added_noise_db:+.1f}",
-            NOTHING if found is None or found.frames_moved is None else str(found.frames_moved),
-            NOTHING if summary is None else abx_figures(summary),
-            NOTHING if summary is None else preference_figures(summary),
-            self._state_of(candidate),
-        ]
-
-    def _state_of(self, candidate: Candidate) -> str:
-        if candidate.stage is Stage.RENDERING:
-            return f"{candidate.share:.0%} {candidate.doing}".rstrip()
-        if candidate.stage is Stage.READY:
-            return "" if candidate.says(self._owner.speeches) else "other sentences"
-        return str(candidate.stage.value)
+        waits = not candidate.says(self._owner.speeches)
+        return candidate_cells(number, candidate, summary, self._owner.original_bytes, self._wanted, waits=waits)
 
     def _summary(self, digest: str) -> RecipeSummary | None:
         return next((s for s in self._owner.summaries if s.recipe == digest and s.against == ORIGINAL), None)
@@ -428,22 +360,3 @@ class CandidatesScreen(Dialog["PrecisionPlan"]):
     def action_toggle_rendering(self) -> None:
         """Stop rendering, or go on with it."""
         self._owner.toggle_rendering()
-
-
-def _cell(label: str, text: str) -> Text:
-    return Text(text, justify="right" if label in _FIGURES else "left")
-
-
-def _mark(number: int, heard: int) -> str:
-    return f"\u25b8{number}" if number == heard else f" {number}"
-
-
-def _factor(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.2f}\u00d7"
-
-
-def _nodes(plan: PrecisionPlan) -> str:
-    """Such as ``FP16 6, INT8 240``."""
-    counts = plan.count(plan.choices)
-    told = [f"{p.label} {counts[p]}" for p in Precision if p is not Precision.FP32 and counts[p]]
-    return ", ".join(told) or "all FP32"

@@ -74,6 +74,9 @@ class LoadScreen(Dialog[str]):
         text = self.query_one(Input).value.strip()
         if not text:
             return
+        if (name := text.removeprefix(PRESET).removeprefix("preset ")) in self._presets:
+            self.dismiss(f"{PRESET}{name}")
+            return
         path = Path(text).expanduser()
         if path.suffix not in self.SUFFIXES:
             csv = ", a trial table in .csv" if ".csv" in self.SUFFIXES else ""
