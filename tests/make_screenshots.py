@@ -246,6 +246,9 @@ def _see_and_hear() -> None:
     """Full colours, and a device that takes every sound, whatever the machine has."""
     os.environ["COLORTERM"] = "truecolor"
     os.environ.pop("NO_COLOR", None)
+    state = tempfile.TemporaryDirectory()  # the blind test is nobody's
+    os.environ["KOKORO_TUI_STATE"] = state.name
+    atexit.register(state.cleanup)
     with tempfile.NamedTemporaryFile("w", suffix=".conf", delete=False) as config:
         config.write("pcm.!default { type null }\n")
     os.environ["ALSA_CONFIG_PATH"] = config.name

@@ -15,12 +15,12 @@ import pytest
 from kokoro_tui.store.lock import BusyError, Owner, busy, holding, owner_of
 
 _HOLDER = """
-import sys, time
+import sys
 from pathlib import Path
 from kokoro_tui.store.lock import holding
 with holding(Path(sys.argv[1]), "running trials"):
     print("held", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
@@ -33,7 +33,7 @@ def _own_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def other_process(tmp_path: Path) -> subprocess.Popen[str]:
     """A process that holds the lock of ``table.csv``."""
     command = [sys.executable, "-c", _HOLDER, str(tmp_path / "table.csv")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     return process
