@@ -63,6 +63,8 @@ class TrialsLoaded(Message):
     path: Path
     table: TrialTable
     notes: tuple[str, ...]
+    said: str = ""
+    """What to tell the user instead of that."""
 
 
 @dataclass

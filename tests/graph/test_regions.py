@@ -9,18 +9,22 @@ import numpy as np
 import onnx
 import pytest
 
+from kokoro_tui.audio.distance import compare
 from kokoro_tui.core.inventory import Inventory
 from kokoro_tui.core.plan import PrecisionPlan
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.core.recipe import resolve
 from kokoro_tui.core.regions import HalfRegions
 from kokoro_tui.core.rewrite import Rewriter
+from kokoro_tui.engine.session import SpeechModel
 from kokoro_tui.errors import InputError, WorkError
 from kokoro_tui.graph.apply_plan import build_model
 from kokoro_tui.graph.payloads import Payloads
 from kokoro_tui.graph.read_inventory import read_inventory, read_light
 from kokoro_tui.graph.verify import verify_against_plan
+from kokoro_tui.speech.utterance import prepare
 from kokoro_tui.store.presets import read_preset
+from kokoro_tui.workbench import Workbench
 from tests.core.test_regions import BETWEEN, both, chain
 from tests.graph.single_ops import normal, run
 from tests.models import write
@@ -107,6 +111,29 @@ def test_the_fp16_preset_needs_fewer_than_three_hundred_casts(real_inventory: In
     islands, spread = casts(real_inventory, plan), casts(real_inventory, HalfRegions(real_inventory).spread(plan))
     assert (islands.total() > 500, spread.total() < 300) == (True, True)
     assert max(spread.values()) == 1
+
+
+@pytest.mark.real
+def test_regions_sound_as_good_as_islands(real_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies between FP16 nodes and follows them loses nothing that node-by-node casting would keep."""
+    bench = Workbench.open(real_model)
+    plan, signature, clip = (
+        bench.resolve(read_preset("fp16")),
+        bench.require_signature(),
+        prepare("Six sleek swans.")[0],
+    )
+    original = SpeechModel(real_model, signature).run(clip)
+
+    def distance(name: str) -> float:
+        build_model(real_model, plan, tmp_path / name)
+        model = SpeechModel(tmp_path / name, signature)
+        return compare(original.waveform, model.run(clip, durations=original.durations).waveform).mel_distance
+
+    regions = distance("regions.onnx")
+    monkeypatch.setattr(HalfRegions, "spread", lambda regions, plan: plan)
+    islands = distance("islands.onnx")
+    assert (tmp_path / "islands.onnx").stat().st_size > (tmp_path / "regions.onnx").stat().st_size  # more Casts
+    assert regions <= max(1.05 * islands, islands + 0.005)
 
 
 @pytest.mark.real

@@ -24,7 +24,7 @@ async def test_trials_of_the_marked_rows_fill_their_cells(open_app: Open, toy_mo
         opened.place_cursor(POST)
         await opened.press("v")
         await run_trials(opened)
-        await opened.until(lambda: opened.main.bench.trials is not None and "loaded" in opened.status)
+        await opened.until(lambda: opened.main.bench.trials is not None and "trials done" in opened.status)
         assert float(opened.main.table.get_cell(POST, "int8").plain) > 0
         assert opened.main.table.get_cell(STYLE, "int8").plain == "–"
         names = {name for name, _ in read_trials(Path("quantization-trials.csv")).table.rows}

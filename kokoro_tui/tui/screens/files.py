@@ -126,14 +126,14 @@ class FilesScreen(EditingScreen):
     # Trials
 
     @work(thread=True, exit_on_error=False, group="load")
-    def load_trials(self, path: Path) -> None:
-        """Load a trial table."""
+    def load_trials(self, path: Path, said: str = "") -> None:
+        """Load a trial table, and say so or something else."""
         try:
             found = files.load_trials(self.bench, path)
         except KokoroTuiError as error:
             self.post_message(JobFailed("loading the trials", error))
         else:
-            self.post_message(TrialsLoaded(found.path, found.table, found.notes))
+            self.post_message(TrialsLoaded(found.path, found.table, found.notes, said))
 
     @work(thread=True, exit_on_error=False, group="load")
     def find_trials(self) -> None:
@@ -152,7 +152,7 @@ class FilesScreen(EditingScreen):
         bench.trials, bench.trials_path = event.table, event.path
         self.trial_panel.view = trials_view(event.path, event.table, event.notes)
         self.show_trials()
-        self.say(f"{short_path(event.path)} loaded, {count(len(event.table.rows), 'trial')}")
+        self.say(event.said or f"{short_path(event.path)} loaded, {count(len(event.table.rows), 'trial')}")
 
     # The headless command
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from textual import on, work
 
 from kokoro_tui.core.trials import TrialTable
-from kokoro_tui.errors import Cancelled, KokoroTuiError
+from kokoro_tui.errors import Cancelled
 from kokoro_tui.tui.formats import count, duration, short_path
 from kokoro_tui.tui.messages import (
     TrialsEnded,
@@ -46,31 +46,41 @@ class TriallingScreen(FilesScreen):
     speech: Speech
     """What trials say, as auditions do."""
     _control: TrialControl | None = None
+    """Of the run that goes on; None while it says what it will try."""
+    _stop_early = False
+    """Whether the run is to end as soon as it has a control."""
     _stop_following: threading.Event | None = None
 
     def action_trials(self) -> None:
         """Ask which trials to run; while they run, ask what to do with them."""
-        if self._control is None:
-            run = self.bench.trial_run()
-            answers = {_ALL: "All"}
-            if self.view.pattern and self.table.listed:
-                answers = {_LISTED: f"Filtered ({len(self.table.listed)})", **answers}
-            if self.marked:
-                answers = {_MARKED: f"Marked ({len(self.marked)})", **answers}
-            question = (
-                f"Try FP16, INT8 and W8 on each group alone? All are {count(run.trials, 'trial')}, about "
-                f"{duration(run.seconds)} on this machine; what the table holds already is not tried again."
-            )
-            self.app.push_screen(TrialsDialog(question, {**answers, _KEEP: "Not now"}), self._scope_chosen)
-            return
-        answers = {_PAUSE: "Go on" if self._control.paused else "Pause", _STOP: "Stop"}
-        if self.marked:
-            answers[_MARKED] = f"Only marked ({len(self.marked)})"
-        if self.view.pattern and self.table.listed:
-            answers[_LISTED] = f"Only filtered ({len(self.table.listed)})"
-        answers[_ALL] = "All again"
+        if self.trial_panel.running is None:
+            self._ask_what_to_run()
+        else:
+            self._ask_how_to_go_on()
+
+    def _ask_what_to_run(self) -> None:
+        run = self.bench.trial_run()
+        question = (
+            f"Try FP16, INT8 and W8 on each group alone? All are {count(run.trials, 'trial')}, about "
+            f"{duration(run.seconds)} on this machine; what the table holds already is not tried again."
+        )
+        answers = {**self._scopes("Marked", "Filtered"), _ALL: "All", _KEEP: "Not now"}
+        self.app.push_screen(TrialsDialog(question, answers), self._scope_chosen)
+
+    def _ask_how_to_go_on(self) -> None:
+        answers = {_STOP: "Stop"}
+        if self._control is not None:
+            answers = {_PAUSE: "Go on" if self._control.paused else "Pause", **answers}
+            answers |= {**self._scopes("Only marked", "Only filtered"), _ALL: "All again"}
         question = "Trials are running. Finished ones are on the disk, whatever you do."
         self.app.push_screen(TrialsDialog(question, {**answers, _KEEP: "Back"}), self._steered)
+
+    def _scopes(self, marked: str, listed: str) -> dict[str, str]:
+        """Answers that name some of the rows, where there are such."""
+        found = {_MARKED: f"{marked} ({len(self.marked)})"} if self.marked else {}
+        if self.view.pattern and self.table.listed:
+            found[_LISTED] = f"{listed} ({len(self.table.listed)})"
+        return found
 
     def _keys_of(self, answer: str) -> tuple[str, ...]:
         if answer == _MARKED:
@@ -85,11 +95,13 @@ class TriallingScreen(FilesScreen):
 
     def _steered(self, answer: str | None) -> None:
         control = self._control
-        if control is None or answer in (None, _KEEP):
+        if self.trial_panel.running is None or answer in (None, _KEEP):
             return
         if answer == _STOP:
-            control.stop.set()
             self._show_running(stage="stopping")
+            self.stop_trials()
+        elif control is None:
+            return
         elif answer == _PAUSE:
             paused = control.toggle_pause()
             self.say("trials paused; those that run are finished" if paused else "trials go on")
@@ -108,6 +120,7 @@ class TriallingScreen(FilesScreen):
             voice=self.speech.voice,
             fresh=fresh,
         )
+        self._stop_early = False
         self._show_running(stage="preparing")
         self._run_trials(wish)
 
@@ -120,6 +133,8 @@ class TriallingScreen(FilesScreen):
     @on(TrialsPrepared)
     def _trials_prepared(self, event: TrialsPrepared) -> None:
         self._control = event.steering
+        if self._stop_early:
+            event.steering.stop.set()
         self.bench.trials = event.table
         self.bench.trials_path = event.output_path
         self.show_trials()
@@ -199,20 +214,20 @@ class TriallingScreen(FilesScreen):
         self.trial_panel.running = None
         self.update_hints()
         path = self.bench.trials_path
-        if path is not None and path.exists():
-            self.load_trials(path)
         if event.error is None:
-            self.say(f"trials done; the table is {short_path(path) if path else TABLE_NAME}")
+            said = f"trials done; the table is {short_path(path) if path else TABLE_NAME}"
         elif isinstance(event.error, Cancelled):
-            self.say("trials stopped; t goes on where they were")
+            said = "trials stopped; t goes on where they were"
         else:
-            self._report_failure(event.error)
-
-    def _report_failure(self, error: KokoroTuiError) -> None:
-        self.report("the trials", error)
+            said = f"the trials: {event.error.message}"
+            self.report("the trials", event.error)
+        self.say(said)
+        if path is not None and path.exists():
+            self.load_trials(path, said)
 
     def stop_trials(self) -> None:
-        """End a run and its workers, because the program ends."""
+        """End a run and its workers, or following somebody else's."""
         self._stop_follow()
+        self._stop_early = True
         if self._control is not None:
             self._control.stop.set()
