@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -12,9 +12,11 @@ from typing import Any
 
 from textual import events, work
 from textual._context import active_message_pump
+from textual.actions import ActionParseResult
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.command import CommandPalette
+from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.theme import ThemeProvider
 
@@ -140,7 +142,7 @@ class KokoroTuiApp(App[None]):
     def action_command_palette(self) -> None:
         """Show every command."""
         # Without Textual's fixed id, which the palette before may still hold while it is being removed.
-        if not any(isinstance(screen, CommandPalette) for screen in self.screen_stack):
+        if not any(isinstance(screen, CommandPalette | TooSmallScreen) for screen in self.screen_stack):
             self.push_screen(Palette())
 
     def search_themes(self) -> None:
@@ -165,24 +167,45 @@ class KokoroTuiApp(App[None]):
         elif answer == _SAVE:
             self.main.action_save(then=self.exit)
 
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Run an action; one that fails must not end the loop that is to say so, which runs the actions of keys."""
+        try:
+            return await super().run_action(action, default_namespace, namespaces)
+        except Exception as error:  # noqa: BLE001  whatever no handler has caught
+            if self._first_failure(error):
+                self._show_failure(error)
+            return True
+
     def _handle_exception(self, error: Exception) -> None:
         """Keep the session and say where everything is; the program ends when that has been read.
 
         Textual calls this for whatever no handler has caught. Its own way is to close at once and print a traceback
         that holds the user's data.
         """
+        if not self._first_failure(error):
+            return
+        if self.is_running and active_message_pump.get() is not self:
+            self._show_failure(error)
+        else:
+            self._close_messages_no_wait()
+
+    def _first_failure(self, error: Exception) -> bool:
+        """Log an error that nothing has caught; whether it is the first one."""
         _log.error("uncaught", exc_info=error)
         self._return_code = 1
         if self._exception is None:  # what tests wait for
             self._exception = error
             self._exception_event.set()
-        if self.failed:
-            return
-        self.failed = True
-        journal = self.main.journal_name if self.is_running and self.screen_stack else ""
-        if not self.is_running or active_message_pump.get() is self:
-            super()._handle_exception(error)
-            return
+        first, self.failed = not self.failed, True
+        return first
+
+    def _show_failure(self, error: Exception) -> None:
+        journal = self.main.journal_name if self.screen_stack else ""
         what = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         self.call_later(self.push_screen, FailureScreen(what, str(log_path()), journal), self._end_failed)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from textual.command import CommandPalette
 
+from kokoro_tui.tui.screens.confirm import ConfirmScreen
 from kokoro_tui.tui.screens.help import HelpScreen
 from kokoro_tui.tui.screens.too_small import TooSmallScreen
 from tests.tui.conftest import Open
@@ -31,7 +32,29 @@ async def test_a_dialog_leaves_with_what_lies_over_it(open_app: Open, toy_model:
     async with open_app(toy_model) as opened:
         await opened.press("question_mark")
         dialog = opened.app.screen
-        await opened.app.push_screen(TooSmallScreen())
+        await opened.app.push_screen(ConfirmScreen("Sure?", {"yes": "Yes"}))
         dialog.dismiss(None)
         await opened.until(lambda: opened.app.screen is opened.main)
     assert not opened.app.failed
+
+
+async def test_nothing_opens_over_the_request_for_a_larger_terminal(open_app: Open, toy_model: Path) -> None:
+    """Textual's list of commands cannot be paged through where it has no line."""
+    async with open_app(toy_model) as opened:
+        await opened.pilot.resize_terminal(20, 5)
+        await opened.until(lambda: isinstance(opened.app.screen, TooSmallScreen))
+        await opened.press("ctrl+p", "pagedown", "pageup")
+        assert isinstance(opened.app.screen, TooSmallScreen)
+        await opened.pilot.resize_terminal(120, 40)
+        await opened.until(lambda: opened.app.screen is opened.main)
+    assert not opened.app.failed
+
+
+async def test_the_request_goes_when_what_lies_over_it_goes(open_app: Open, toy_model: Path) -> None:
+    async with open_app(toy_model) as opened:
+        await opened.pilot.resize_terminal(20, 5)
+        await opened.until(lambda: isinstance(opened.app.screen, TooSmallScreen))
+        await opened.app.push_screen(question := ConfirmScreen("Sure?", {"yes": "Yes"}))
+        await opened.pilot.resize_terminal(120, 40)
+        question.dismiss(None)
+        await opened.until(lambda: opened.app.screen is opened.main)

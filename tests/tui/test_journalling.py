@@ -11,6 +11,7 @@ from kokoro_tui.core.precision import Precision
 from kokoro_tui.store.paths import state_folder
 from kokoro_tui.tui.audition import Speech
 from kokoro_tui.tui.screens.failure import FailureScreen
+from kokoro_tui.tui.screens.main import MainScreen
 from kokoro_tui.tui.widgets.banner import Banner
 from tests.tui.conftest import Open, Opened
 
@@ -123,3 +124,27 @@ async def test_a_failure_shows_where_everything_is_and_ends_with_1(open_app: Ope
     assert app is not None
     assert app.return_code == 1
     assert len(journals()) == 1
+
+
+async def test_a_key_that_fails_shows_it_too(
+    open_app: Open,
+    toy_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Actions of keys run in the app's own loop, which Textual ends when something fails in it."""
+
+    def fail(screen: MainScreen) -> None:
+        raise RuntimeError("the roof is on fire")
+
+    monkeypatch.setattr(MainScreen, "action_sort", fail)
+    with pytest.raises(RuntimeError, match="the roof is on fire"):
+        async with open_app(toy_model) as opened:
+            opened.app.simulate_key("o")
+            while not isinstance(opened.app.screen, FailureScreen):
+                await asyncio.sleep(0.02)
+            opened.app.screen.dismiss(None)
+    assert opened.app.return_code == 1
+    assert "the roof is on fire" in caplog.text
+    assert "locals" not in "".join(capsys.readouterr()), "Textual's own traceback has the user's data in it"

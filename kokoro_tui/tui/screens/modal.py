@@ -33,7 +33,8 @@ class DismissedOnce(_Screen):
         """Leave, with whatever lies over it; nothing happens if it has left already."""
         if self not in self.app.screen_stack:
             return AwaitComplete()
-        self.pop_until_active()
+        while self.app.screen is not self:  # pop_until_active would do it later, and take this one away first
+            self.app.screen.dismiss()
         return super().dismiss(result)
 
 

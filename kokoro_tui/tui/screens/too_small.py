@@ -19,6 +19,11 @@ def is_too_small(size: Size) -> bool:
 class TooSmallScreen(ModalScreen[None]):
     """One line; it goes away by itself."""
 
+    def on_screen_resume(self) -> None:
+        """Go away where something else lay over it when the terminal grew."""
+        if not is_too_small(self.app.size):
+            self.dismiss()
+
     def compose(self) -> ComposeResult:
         """The line."""
         yield Label(f"at least {LEAST.width}\u00d7{LEAST.height} please", markup=False)
