@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from textual.command import CommandPalette
+from textual.command import CommandList, CommandPalette
 
 from kokoro_tui.tui.screens.confirm import ConfirmScreen
 from kokoro_tui.tui.screens.help import HelpScreen
@@ -38,8 +38,23 @@ async def test_a_dialog_leaves_with_what_lies_over_it(open_app: Open, toy_model:
     assert not opened.app.failed
 
 
+@pytest.mark.parametrize("key", ["pageup", "pagedown"])
+async def test_a_palette_that_is_not_laid_out_yet_can_be_paged(open_app: Open, toy_model: Path, key: str) -> None:
+    async with open_app(toy_model) as opened:
+        opened.app.action_command_palette()
+        await opened.until(lambda: opened.app.screen.query(CommandList))
+        commands = opened.app.screen.query_one(CommandList)
+        await opened.until(lambda: commands.highlighted is not None)
+        commands.display = False
+        await opened.pilot.pause()
+        commands.clear_options()
+        commands.add_options(["one", "two"])
+        commands.highlighted = 0
+        await opened.press(key)
+    assert not opened.app.failed
+
+
 async def test_nothing_opens_over_the_request_for_a_larger_terminal(open_app: Open, toy_model: Path) -> None:
-    """Textual's list of commands cannot be paged through where it has no line."""
     async with open_app(toy_model) as opened:
         await opened.pilot.resize_terminal(20, 5)
         await opened.until(lambda: isinstance(opened.app.screen, TooSmallScreen))

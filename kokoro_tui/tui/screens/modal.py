@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding
-from textual.command import CommandPalette
+from textual.command import CommandList, CommandPalette
 from textual.containers import Vertical
 from textual.screen import ModalScreen, Screen
 
@@ -40,6 +40,11 @@ class DismissedOnce(_Screen):
 
 class Palette(DismissedOnce, CommandPalette):
     """Textual's palette of commands."""
+
+    def _action_command_list(self, action: str) -> None:
+        """Move in the list once it is laid out; Textual takes for granted that it has a line to go from."""
+        if self.query_one(CommandList).scrollable_content_region.area:
+            super()._action_command_list(action)
 
 
 class Dialog(DismissedOnce, ModalScreen[Answer | None], Generic[Answer]):
