@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from textual.command import CommandList, CommandPalette
+from textual.events import Key
 
+from kokoro_tui.core.precision import Precision
 from kokoro_tui.tui.screens.confirm import ConfirmScreen
 from kokoro_tui.tui.screens.help import HelpScreen
 from kokoro_tui.tui.screens.too_small import TooSmallScreen
@@ -73,3 +75,15 @@ async def test_the_request_goes_when_what_lies_over_it_goes(open_app: Open, toy_
         await opened.pilot.resize_terminal(120, 40)
         question.dismiss(None)
         await opened.until(lambda: opened.app.screen is opened.main)
+
+
+async def test_enter_waits_for_what_was_typed_before_it(open_app: Open, toy_model: Path) -> None:
+    """Keys of one burst, as SSH delivers them: enter is the dialog's, and must not overtake letters of the field."""
+    async with open_app(toy_model) as opened:
+        await opened.press("r")
+        for letter in "conv.post":
+            opened.app.post_message(Key("full_stop" if letter == "." else letter, letter))
+        opened.app.post_message(Key("enter", "\r"))
+        await opened.until(lambda: opened.app.screen is opened.main)
+        assert opened.main.state.plan.precision_of("/decoder/generator/conv_post/Conv") is not Precision.FP32
+        assert len(opened.main.state.plan.choices) == 1

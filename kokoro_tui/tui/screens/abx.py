@@ -352,7 +352,7 @@ class AbxScreen(Dialog[bool]):
         if self._test is not None:
             self._test.note = event.value
 
-    def action_submit(self) -> None:
+    def submit(self) -> None:
         """Go on from wherever this is."""
         if self.stage == "asking":
             self._start()

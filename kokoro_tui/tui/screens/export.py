@@ -111,7 +111,7 @@ class ExportScreen(Dialog[Exported]):
         """Nothing can be started while something is written."""
         return action != "submit" or self._cancel is None
 
-    def action_submit(self) -> None:
+    def submit(self) -> None:
         """Start writing; the second time round if the file exists."""
         if self._exported is not None:
             self.dismiss(self._exported)

@@ -65,7 +65,7 @@ class LoadScreen(Dialog[str]):
         """Go to the list."""
         self.query_one(OptionList).focus()
 
-    def action_submit(self) -> None:
+    def submit(self) -> None:
         """Load what is typed, or what is chosen while the list has the focus."""
         options = self.query_one(OptionList)
         if options.has_focus and options.highlighted is not None:

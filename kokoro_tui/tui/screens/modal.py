@@ -66,6 +66,13 @@ class Dialog(DismissedOnce, ModalScreen[Answer | None], Generic[Answer]):
         """What the box holds; every dialog says."""
         yield from ()
 
+    def submit(self) -> None:
+        """What enter does in dialogs that bind it to ``submit``."""
+
+    def action_submit(self) -> None:
+        """Submit, once the field that has the focus has taken the keys before: they come in one burst over SSH."""
+        (self.focused or self).call_later(self.submit)
+
     def action_leave(self) -> None:
         """Leave without an answer."""
         self.dismiss(None)

@@ -96,7 +96,7 @@ class SavePathScreen(Dialog[Path]):
         self._confirmed = None
         self.query_one("#path-note", Label).update("")
 
-    def action_submit(self) -> None:
+    def submit(self) -> None:
         """Give the path; the second time round if it exists."""
         text = self.query_one(Input).value.strip()
         if not text:

@@ -68,7 +68,7 @@ class PlannerScreen(Dialog["MeasuredPlan"]):
 
     TITLE_TEXT = "Planner"
     BINDINGS = [
-        Binding("enter", "start", "Start", id="planner.start", tooltip="Look for the plan", priority=True),
+        Binding("enter", "submit", "Start", id="planner.start", tooltip="Look for the plan", priority=True),
         Binding("enter", "open", "Open", id="planner.open", tooltip="Make this plan the current one", priority=True),
         Binding("down", "kind(1)", "Next limit", id="planner.next", show=False),
         Binding("up", "kind(-1)", "Previous limit", id="planner.previous", show=False),
@@ -154,7 +154,7 @@ class PlannerScreen(Dialog["MeasuredPlan"]):
         if self._asking:
             self.query_one(Choice).action_step(step)
 
-    def action_start(self) -> None:
+    def submit(self) -> None:
         """Start the run."""
         try:
             wish = self._wish()
@@ -228,7 +228,7 @@ class PlannerScreen(Dialog["MeasuredPlan"]):
             return not self._asking and run is not None and run.running
         if action == "again":
             return not self._asking and run is not None and not run.running
-        return action not in ("start", "kind") or self._asking
+        return action not in ("submit", "kind") or self._asking
 
     def action_open(self) -> None:
         """Give the plan under the cursor."""

@@ -38,7 +38,7 @@ class RegexActionScreen(Dialog["tuple[str, Change]"]):
 
     TITLE_TEXT = "Regex action"
     BINDINGS = [
-        Binding("enter", "apply", "Apply", id="regex.apply", tooltip="Make the change", priority=True),
+        Binding("enter", "submit", "Apply", id="regex.apply", tooltip="Make the change", priority=True),
         Binding("down", "choose(1)", "Next precision", id="regex.next", priority=True),
         Binding("up", "choose(-1)", "Previous one", id="regex.previous", priority=True),
     ]
@@ -78,8 +78,11 @@ class RegexActionScreen(Dialog["tuple[str, Change]"]):
         """Choose the next or the previous precision without leaving the pattern."""
         self.query_one(Choice).action_step(step)
 
-    def action_apply(self) -> None:
+    def submit(self) -> None:
         """Make the change, if it changes anything."""
+        if (pattern := self.query_one(Input).value) != self._pattern:  # the preview comes a little later
+            self._pattern = pattern
+            self._preview()
         if self._change is None or not self._change.changed:
             self.app.bell()
             return

@@ -248,7 +248,7 @@ class SpeechScreen(Dialog[Sentences]):
         self._show_row(0)
         self._list.focus()
 
-    def action_submit(self) -> None:
+    def submit(self) -> None:
         """Take the sentences; with none chosen, the one that is edited. An empty list is not taken."""
         sentences = self.sentences
         if not sentences.chosen and sentences.rows[self._index].speech.text:
