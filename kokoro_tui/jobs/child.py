@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kokoro_tui.errors import Cancelled, KokoroTuiError, WorkError
+from kokoro_tui.errors import Cancelled, InputError, KokoroTuiError, WorkError
 from kokoro_tui.store.atomic import WriteError, is_full, remove_stale_partials
 from kokoro_tui.store.log import log_formatter, open_log
 
@@ -180,7 +180,8 @@ def send_outcome(sender: Connection, call: Callable[[], object], log_path: Path 
     try:
         sender.send(("result", call()))
     except KokoroTuiError as error:
-        _log.exception("%s", error.message)
+        if not isinstance(error, InputError):  # which says all there is to know, with the user's own words in it
+            _log.exception("%s", error.message)
         sender.send(("error", error))
     except MemoryError:
         sender.send(("error", WorkError("there is not enough memory", "close other programs or use a shorter text")))

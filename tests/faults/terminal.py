@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import select
 import signal
 import struct
 import subprocess
@@ -47,13 +48,16 @@ class TerminalProgram:
         )  # fmt: skip
         os.close(slave)
         self._seen = bytearray()
+        self._closing = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
         with suppress(OSError):  # the terminal is gone
-            while piece := os.read(self._master, 65536):
-                self._seen += piece
+            while not self._closing.is_set():
+                if not select.select([self._master], [], [], 0.05)[0]:
+                    continue
+                self._seen += os.read(self._master, 65536)
                 del self._seen[: -(1 << 20)]
 
     def shows(self, text: str, seconds: float = 60.0) -> None:
@@ -114,13 +118,16 @@ class TerminalProgram:
 
     def hang_up(self) -> None:
         """Close the terminal under the program."""
+        self._closing.set()
+        self._reader.join()  # the system hangs up when nobody reads any more
         os.close(self._master)
 
     def kill(self) -> None:
         """End it at once."""
         self.process.kill()
         self.process.wait()
-        self._reader.join(5)
+        self._closing.set()
+        self._reader.join()
         with suppress(OSError):
             os.close(self._master)
 
