@@ -45,7 +45,9 @@ def check_first_word(word: str, commands: Sequence[str]) -> None:
     if Path(word).exists():
         return
     nearest = get_close_matches(word, commands, n=1, cutoff=0.0)[0]
+    models = get_close_matches(word, [path.name for path in Path().glob("*.onnx")], n=1)
     raise InputError(
         f"{word!r} is neither a command nor a file",
-        f"the nearest command is `kokoro-tui {nearest}`; `kokoro-tui --help` lists all of them",
+        f"the nearest command is `kokoro-tui {nearest}`{', the nearest file ' + models[0] if models else ''}; "
+        "`kokoro-tui --help` lists all commands",
     )

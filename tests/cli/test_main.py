@@ -95,6 +95,11 @@ def test_a_first_word_that_is_nothing_names_the_nearest_command(kokoro_tui: Runn
     assert f"the nearest command is `kokoro-tui {known}" in hint
 
 
+def test_a_mistyped_model_names_the_nearest_file(kokoro_tui: Runner, toy_model: Path) -> None:
+    _, hint = kokoro_tui("tyo.onnx").error_and_hint
+    assert f", the nearest file {toy_model.name};" in hint
+
+
 def test_a_group_without_a_command_is_wrong_usage(kokoro_tui: Runner) -> None:
     outcome = kokoro_tui("recipe")
     assert (outcome.code, outcome.error_and_hint) == (2, ("Missing command.", "see `kokoro-tui recipe --help`"))
