@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import io
+import tempfile
 from collections.abc import Sequence
 
 import numpy as np
@@ -66,6 +66,8 @@ def _encode(waveform: FloatArray, container: str) -> bytes:
 
     check_waveform(waveform, name="given")
     samples = np.clip(np.round(waveform.astype(np.float64) / _STEP), -(1 << 15), (1 << 15) - 1).astype(np.int16)
-    target = io.BytesIO()
-    soundfile.write(target, samples, SAMPLE_RATE, format=container, subtype="PCM_16")
-    return target.getvalue()
+    # A file, because ctrl+c is lost in the callbacks that soundfile needs to write into memory.
+    with tempfile.TemporaryFile() as file:
+        soundfile.write(file.fileno(), samples, SAMPLE_RATE, format=container, subtype="PCM_16", closefd=False)
+        file.seek(0)
+        return file.read()
