@@ -35,7 +35,9 @@ def until_shown(program: TerminalProgram, keys: str, text: str) -> float:
     started = monotonic()
     program.send(keys)
     program.shows(text, 20)
-    return monotonic() - started
+    took = monotonic() - started
+    print(f"{text}: {took:.2f} s")
+    return took
 
 
 def start_trials(program: TerminalProgram) -> None:
@@ -70,5 +72,7 @@ def test_q_ends_a_build_and_trials(screen: TerminalProgram) -> None:
     started = monotonic()
     screen.send("q")
     screen.process.wait(20)
-    assert monotonic() - started < LOADED_SECONDS
+    took = monotonic() - started
+    print(f"left: {took:.2f} s")
+    assert took < LOADED_SECONDS
     leaves_nothing_running(screen.process.pid)
