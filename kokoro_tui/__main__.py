@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 
@@ -13,6 +14,7 @@ def main() -> None:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # while the modules were loading
         code = 130
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said; the interpreter's own end is nobody's to stop
     sys.exit(code)
 
 
