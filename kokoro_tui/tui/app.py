@@ -173,7 +173,12 @@ class KokoroTuiApp(App[None]):
         default_namespace: DOMNode | None = None,
         namespaces: Mapping[str, DOMNode] | None = None,
     ) -> bool:
-        """Run an action; one that fails must not end the loop that is to say so, which runs the actions of keys."""
+        """Run an action, unless its screen is still empty.
+
+        One that fails must not end the loop that is to say so, which runs the actions of keys.
+        """
+        if isinstance(default_namespace, Screen) and not default_namespace.is_mounted:
+            return False  # keys of one burst come before what they are about
         try:
             return await super().run_action(action, default_namespace, namespaces)
         except Exception as error:  # noqa: BLE001  whatever no handler has caught

@@ -87,3 +87,13 @@ async def test_enter_waits_for_what_was_typed_before_it(open_app: Open, toy_mode
         await opened.until(lambda: opened.app.screen is opened.main)
         assert opened.main.state.plan.precision_of("/decoder/generator/conv_post/Conv") is not Precision.FP32
         assert len(opened.main.state.plan.choices) == 1
+
+
+async def test_keys_before_a_dialog_is_filled_do_nothing(open_app: Open, toy_model: Path) -> None:
+    async with open_app(toy_model) as opened:
+        opened.app.push_screen(dialog := ConfirmScreen("Sure?", {"yes": "Yes"}))
+        assert not dialog.is_mounted
+        assert not await opened.app.run_action("leave", dialog)
+        await opened.until(lambda: dialog.is_mounted)
+        assert await opened.app.run_action("leave", dialog)
+        await opened.until(lambda: opened.app.screen is opened.main)
