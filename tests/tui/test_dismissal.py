@@ -13,6 +13,7 @@ from kokoro_tui.tui.screens.confirm import ConfirmScreen
 from kokoro_tui.tui.screens.help import HelpScreen
 from kokoro_tui.tui.screens.too_small import TooSmallScreen
 from tests.tui.conftest import Open
+from tests.tui.test_hints import run_from_palette
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,21 @@ async def test_a_dialog_leaves_with_what_lies_over_it(open_app: Open, toy_model:
         await opened.app.push_screen(ConfirmScreen("Sure?", {"yes": "Yes"}))
         dialog.dismiss(None)
         await opened.until(lambda: opened.app.screen is opened.main)
+    assert not opened.app.failed
+
+
+async def test_a_palette_that_is_taken_away_before_it_is_filled(open_app: Open, toy_model: Path) -> None:
+    """Ctrl+P right after the key that closes a dialog: the palette opens over it, and goes with it."""
+    async with open_app(toy_model) as opened:
+        await opened.press("question_mark")
+        dialog = opened.app.screen
+        opened.app.action_command_palette()
+        palette = opened.app.screen
+        assert not palette.is_mounted
+        dialog.dismiss(None)
+        await opened.until(lambda: palette.is_mounted)
+        await opened.until(lambda: opened.app.screen is opened.main)
+        await run_from_palette(opened, "INT8")
     assert not opened.app.failed
 
 

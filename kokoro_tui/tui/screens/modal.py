@@ -9,6 +9,7 @@ from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.command import CommandList, CommandPalette
 from textual.containers import Vertical
+from textual.events import Mount
 from textual.screen import ModalScreen, Screen
 
 from kokoro_tui.tui.widgets.key_bar import KeyBar
@@ -40,6 +41,11 @@ class DismissedOnce(_Screen):
 
 class Palette(DismissedOnce, CommandPalette):
     """Textual's palette of commands."""
+
+    def _on_mount(self, event: Mount) -> None:
+        """Look for commands, unless the dialog below has left meanwhile and taken this one along."""
+        if self not in self.app.screen_stack:
+            event.prevent_default()  # Textual's own handler takes for granted that a screen lies below
 
     def _action_command_list(self, action: str) -> None:
         """Move in the list once it is laid out; Textual takes for granted that it has a line to go from."""
