@@ -107,6 +107,8 @@ class TerminalProgram:
             self.process.send_signal(signal.SIGCONT)
 
     def _state(self) -> str:
+        if self.process.poll() is not None:
+            return ""
         return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
 
     def footprint(self) -> Footprint:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.style import Style
 from textual.command import CommandList, CommandPalette
-from textual.events import Key
+from textual.events import Click, Key
+from textual.widgets import OptionList
 
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.tui.screens.confirm import ConfirmScreen
 from kokoro_tui.tui.screens.help import HelpScreen
 from kokoro_tui.tui.screens.too_small import TooSmallScreen
+from kokoro_tui.tui.widgets.steady_list import SteadyList
 from tests.tui.conftest import Open
 from tests.tui.test_hints import run_from_palette
 
@@ -69,6 +72,22 @@ async def test_a_palette_that_is_not_laid_out_yet_can_be_paged(open_app: Open, t
         commands.add_options(["one", "two"])
         commands.highlighted = 0
         await opened.press(key)
+    assert not opened.app.failed
+
+
+@pytest.mark.parametrize(("key", "widget"), [("ctrl+p", CommandList), ("d", SteadyList)])
+async def test_a_click_on_an_option_that_is_gone(
+    open_app: Open, toy_model: Path, key: str, widget: type[OptionList]
+) -> None:
+    """The lines on screen are those of a moment ago."""
+    async with open_app(toy_model) as opened:
+        await opened.press(key)
+        await opened.until(lambda: opened.app.screen.query(widget))
+        options = opened.app.screen.query_one(widget)
+        await opened.until(lambda: options.option_count)
+        gone = Style.from_meta({"option": options.option_count})
+        options.post_message(Click(options, 1, 1, 0, 0, 1, False, False, False, style=gone))
+        await opened.pilot.pause()
     assert not opened.app.failed
 
 

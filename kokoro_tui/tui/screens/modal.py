@@ -13,6 +13,7 @@ from textual.events import Mount
 from textual.screen import ModalScreen, Screen
 
 from kokoro_tui.tui.widgets.key_bar import KeyBar
+from kokoro_tui.tui.widgets.steady_list import SteadyCommandList
 
 if TYPE_CHECKING:
     _Screen = Screen[Any]
@@ -46,6 +47,11 @@ class Palette(DismissedOnce, CommandPalette):
         """Look for commands, unless the dialog below has left meanwhile and taken this one along."""
         if self not in self.app.screen_stack:
             event.prevent_default()  # Textual's own handler takes for granted that a screen lies below
+
+    def compose(self) -> ComposeResult:
+        """Textual's widgets, with a list that may be clicked on while somebody types."""
+        for widget in super().compose():
+            yield SteadyCommandList() if isinstance(widget, CommandList) else widget
 
     def _action_command_list(self, action: str) -> None:
         """Move in the list once it is laid out; Textual takes for granted that it has a line to go from."""

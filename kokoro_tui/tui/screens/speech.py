@@ -23,6 +23,7 @@ from kokoro_tui.tui.formats import ELLIPSIS, printable
 from kokoro_tui.tui.screens.load import LoadScreen
 from kokoro_tui.tui.screens.modal import Dialog
 from kokoro_tui.tui.sentences import SentenceRow, Sentences
+from kokoro_tui.tui.widgets.steady_list import SteadyList
 
 _TYPING_SECONDS = 0.12
 """How long nothing must be typed before the phonemes follow."""
@@ -87,7 +88,7 @@ class SpeechScreen(Dialog[Sentences]):
             placeholder=", ".join(self._voices[:6]),
             suggester=SuggestFromList(self._voices),
         )
-        yield OptionList(*map(_option, self.sentences.rows), id="speech-list", compact=True)
+        yield SteadyList(*map(_option, self.sentences.rows), id="speech-list", compact=True)
         yield Label("", id="speech-remark", markup=False)
 
     def on_mount(self) -> None:

@@ -24,6 +24,8 @@ _PREFIX = "node-table--"
 _MARK = "\u258c"
 _MEMBERS_CELLS = 4
 """Cells after a name for the number of a group's members."""
+_MOST_DRAWN = 256
+"""Rows whose lines are kept, more than a screen has; each is 12 KB with what Textual keeps of it."""
 TRIAL_COLUMNS = ("fp16", "int8", "w8")
 """Keys of the columns that show trial distances, in the order of ``NodeRow.distances``."""
 RISK_MARK = "!"
@@ -185,6 +187,8 @@ class NodeTable(DataTable[Text]):
         hover = self.mouse_hover and index == self.hover_row
         marked = row is not None and row.key in self._marked_keys
         variant = (index, width, at_cursor, hover, marked)
+        if len(self._drawn) > _MOST_DRAWN:
+            self._drawn.clear()
         drawn = self._drawn.setdefault("" if row is None else row.key, {})
         if variant not in drawn:
             segments = self._header_segments() if row is None else self._row_segments(row, *variant[2:])
