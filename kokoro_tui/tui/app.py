@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -13,12 +14,10 @@ from typing import Any
 from textual import events, work
 from textual._context import active_message_pump
 from textual.actions import ActionParseResult
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.binding import Binding
-from textual.command import CommandPalette
 from textual.dom import DOMNode
 from textual.screen import Screen
-from textual.theme import ThemeProvider
 
 from kokoro_tui.errors import InputError, KokoroTuiError, WorkError
 from kokoro_tui.jobs.child import prepare_main_process
@@ -26,11 +25,11 @@ from kokoro_tui.speech.sentences import DEFAULT_TEXT
 from kokoro_tui.store.paths import log_path
 from kokoro_tui.store.settings import load_settings, save_settings
 from kokoro_tui.tui.audition import Speech
-from kokoro_tui.tui.commands import NodeProvider, action_commands
+from kokoro_tui.tui.commands import Command, find_commands, matching, theme_commands
 from kokoro_tui.tui.screens.confirm import ConfirmScreen
 from kokoro_tui.tui.screens.failure import FailureScreen
 from kokoro_tui.tui.screens.main import MainScreen, Start
-from kokoro_tui.tui.screens.modal import Palette
+from kokoro_tui.tui.screens.palette import PaletteScreen
 from kokoro_tui.tui.screens.too_small import TooSmallScreen, is_too_small
 from kokoro_tui.tui.terminal import native_output_in_log
 from kokoro_tui.tui.themes import DEFAULT_THEME, THEMES, precision_colours
@@ -52,7 +51,6 @@ class KokoroTuiApp(App[None]):
 
     TITLE = "kokoro-tui"
     CSS_PATH = "app.tcss"
-    COMMANDS = App.COMMANDS | {NodeProvider}
     BINDINGS = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_anyway", system=True)]
 
     def __init__(
@@ -134,20 +132,21 @@ class KokoroTuiApp(App[None]):
 
     # Commands
 
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Every action of the main screen, then the theme."""
-        yield from action_commands(self.main)
-        yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
-
     def action_command_palette(self) -> None:
         """Show every command."""
-        # Without Textual's fixed id, which the palette before may still hold while it is being removed.
-        if not any(isinstance(screen, CommandPalette | TooSmallScreen) for screen in self.screen_stack):
-            self.push_screen(Palette())
+        self._show_palette(partial(find_commands, self.main), "an action, or a part of a node's name")
 
     def search_themes(self) -> None:
         """Show every theme."""
-        self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes…"))
+        self._show_palette(partial(matching, theme_commands(self)), "a theme")
+
+    def _show_palette(self, find: Callable[[str], list[Command]], placeholder: str) -> None:
+        if not any(isinstance(screen, PaletteScreen | TooSmallScreen) for screen in self.screen_stack):
+            self.push_screen(PaletteScreen(find, placeholder), self._run_command)
+
+    def _run_command(self, command: Command | None) -> None:
+        if command is not None:
+            self.call_later(command.run)
 
     # Ending
 

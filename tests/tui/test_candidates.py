@@ -13,6 +13,7 @@ from kokoro_tui.core.precision import Precision
 from kokoro_tui.errors import InputError, WorkError
 from kokoro_tui.speech.sentences import Speech
 from kokoro_tui.tui.candidates import Candidate, Candidates, Stage
+from kokoro_tui.tui.commands import find_commands
 from kokoro_tui.tui.messages import CandidateOffered
 from kokoro_tui.tui.screens.candidates import CandidatesScreen
 from tests.tui.conftest import FakePlayer, Open, Opened
@@ -279,7 +280,7 @@ async def test_number_keys_in_the_table_play_a_candidate(
         await opened.until(lambda: player.loaded[1] is not first and player.now.playing)
         assert (player.now.which, player.now.position_seconds) == (1, 0.2)
         assert opened.main.player_bar.differs == ""
-        titles = [command.title for command in opened.app.get_system_commands(opened.main)]
+        titles = [command.title for command in find_commands(opened.main, "")]
         assert {"Candidates", "Candidate 1", "Candidate 2", "Blind test"} <= set(titles)
         assert "Candidate 3" not in titles
 

@@ -6,22 +6,20 @@ from pathlib import Path
 
 import pytest
 from rich.style import Style
-from textual.command import CommandList, CommandPalette
 from textual.events import Click, Key
-from textual.widgets import OptionList
 
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.tui.screens.confirm import ConfirmScreen
 from kokoro_tui.tui.screens.help import HelpScreen
+from kokoro_tui.tui.screens.palette import PaletteScreen
 from kokoro_tui.tui.screens.too_small import TooSmallScreen
 from kokoro_tui.tui.widgets.steady_list import SteadyList
 from tests.tui.conftest import Open
-from tests.tui.test_hints import run_from_palette
 
 
 @pytest.mark.parametrize(
     ("action", "kind"),
-    [("command_palette", CommandPalette), ("change_theme", CommandPalette), ("screen.help", HelpScreen)],
+    [("command_palette", PaletteScreen), ("change_theme", PaletteScreen), ("screen.help", HelpScreen)],
 )
 async def test_leaving_twice_is_leaving_once(open_app: Open, toy_model: Path, action: str, kind: type) -> None:
     async with open_app(toy_model) as opened:
@@ -55,35 +53,16 @@ async def test_a_palette_that_is_taken_away_before_it_is_filled(open_app: Open, 
         dialog.dismiss(None)
         await opened.until(lambda: palette.is_mounted)
         await opened.until(lambda: opened.app.screen is opened.main)
-        await run_from_palette(opened, "INT8")
     assert not opened.app.failed
 
 
-@pytest.mark.parametrize("key", ["pageup", "pagedown"])
-async def test_a_palette_that_is_not_laid_out_yet_can_be_paged(open_app: Open, toy_model: Path, key: str) -> None:
-    async with open_app(toy_model) as opened:
-        opened.app.action_command_palette()
-        await opened.until(lambda: opened.app.screen.query(CommandList))
-        commands = opened.app.screen.query_one(CommandList)
-        await opened.until(lambda: commands.highlighted is not None)
-        commands.display = False
-        await opened.pilot.pause()
-        commands.clear_options()
-        commands.add_options(["one", "two"])
-        commands.highlighted = 0
-        await opened.press(key)
-    assert not opened.app.failed
-
-
-@pytest.mark.parametrize(("key", "widget"), [("ctrl+p", CommandList), ("d", SteadyList)])
-async def test_a_click_on_an_option_that_is_gone(
-    open_app: Open, toy_model: Path, key: str, widget: type[OptionList]
-) -> None:
+@pytest.mark.parametrize("key", ["ctrl+p", "d"])
+async def test_a_click_on_an_option_that_is_gone(open_app: Open, toy_model: Path, key: str) -> None:
     """The lines on screen are those of a moment ago."""
     async with open_app(toy_model) as opened:
         await opened.press(key)
-        await opened.until(lambda: opened.app.screen.query(widget))
-        options = opened.app.screen.query_one(widget)
+        await opened.until(lambda: opened.app.screen.query(SteadyList))
+        options = opened.app.screen.query_one(SteadyList)
         await opened.until(lambda: options.option_count)
         gone = Style.from_meta({"option": options.option_count})
         options.post_message(Click(options, 1, 1, 0, 0, 1, False, False, False, style=gone))

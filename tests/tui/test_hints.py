@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from textual.command import CommandPalette
 from textual.widgets import Static
 
 from kokoro_tui.store.paths import config_path
@@ -128,46 +127,6 @@ async def test_theme_and_order_are_kept(open_app: Open, toy_model: Path) -> None
         assert opened.app.theme == "kokoro-light"
         keys = [row.key for row in opened.main.table.listed]
         assert keys == sorted(keys)
-
-
-async def run_from_palette(opened: Opened, text: str) -> None:
-    """Type into the command palette and take the first hit."""
-    await opened.press("ctrl+p")
-    assert isinstance(opened.app.screen, CommandPalette)
-    await opened.type(text)
-    await opened.until(lambda: text.lower() in opened.screen_text.lower())
-    await opened.pilot.pause(0.3)
-    await opened.press("enter")
-    await opened.until(lambda: not isinstance(opened.app.screen, CommandPalette))
-
-
-async def test_the_palette_does_what_the_keys_do(open_app: Open, toy_model: Path) -> None:
-    async with open_app(toy_model) as opened:
-        opened.place_cursor(STYLE)
-        await run_from_palette(opened, "INT8")
-        await opened.until(lambda: opened.main.table.get_cell(STYLE, "precision").plain == "INT8")
-        await run_from_palette(opened, "Undo")
-        await opened.until(lambda: opened.main.table.get_cell(STYLE, "precision").plain == "FP32")
-
-
-async def test_the_palette_goes_to_a_node(open_app: Open, toy_model: Path) -> None:
-    async with open_app(toy_model) as opened:
-        await opened.press("slash")
-        await opened.type("query")
-        await opened.press("enter")
-        await run_from_palette(opened, "LeakyRelu")
-        await opened.until(lambda: opened.main.table.current is not None)
-        current = opened.main.table.current
-        assert current is not None
-        assert current.key == "/decoder/LeakyRelu", "all nodes are listed if it is no candidate"
-
-
-async def test_the_palette_offers_only_what_can_be_done(open_app: Open, toy_model: Path) -> None:
-    async with open_app(toy_model) as opened:
-        titles = [command.title for command in opened.app.get_system_commands(opened.main)]
-        assert "Export" in titles
-        assert "Quit" in titles
-        assert not {"Play", "A/B", "Undo", "Stop build", "Clear marks"} & set(titles)
 
 
 async def test_nothing_can_be_done_before_the_model_is_open(

@@ -11,6 +11,7 @@ from kokoro_tui.lint.report import Finding
 from kokoro_tui.lint.verdicts import Status
 from kokoro_tui.store.paths import config_path
 from kokoro_tui.store.settings import load_settings
+from kokoro_tui.tui.commands import find_commands
 from kokoro_tui.tui.screens.target import TargetScreen
 from kokoro_tui.tui.widgets.size_bar import SizeBar
 from kokoro_tui.tui.wording import target_note
@@ -101,7 +102,7 @@ async def test_a_wrong_target_in_the_settings_is_reported(open_app: Open, toy_mo
 
 async def test_the_palette_offers_the_targets(open_app: Open, toy_model: Path) -> None:
     async with open_app(toy_model) as opened:
-        commands = {command.title: command.callback for command in opened.app.get_system_commands(opened.main)}
+        commands = {command.title: command.run for command in find_commands(opened.main, "")}
         commands["Lint target: coreml"]()
         await opened.until(lambda: summary(opened) == "CoreML: runs")
         opened.place_cursor(ENCODE)

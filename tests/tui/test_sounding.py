@@ -21,6 +21,7 @@ from kokoro_tui.jobs.tasks import AuditionedSentence
 from kokoro_tui.speech.sentences import Speech
 from kokoro_tui.store.settings import load_settings
 from kokoro_tui.tui.audition import Auditioner, AuditionResult
+from kokoro_tui.tui.commands import find_commands
 from kokoro_tui.tui.screens.devices import DeviceScreen
 from kokoro_tui.tui.widgets.sound_view import GUTTER
 from tests.audio.conftest import AlsaDevice, alsa, file_device
@@ -205,7 +206,7 @@ async def test_a_device_that_has_gone_is_a_message(ready: Ready, player: FakePla
 
 async def test_every_action_of_the_player_is_in_the_palette(ready: Ready, player: FakePlayer) -> None:
     async with ready() as opened:
-        titles = {command.title for command in opened.app.get_system_commands(opened.main)}
+        titles = {command.title for command in find_commands(opened.main, "")}
         assert {"A/B", "B\u2212A", "Worst", "Loop from", "Louder", "More B\u2212A", "Next sentence", "Device"} <= titles
 
 

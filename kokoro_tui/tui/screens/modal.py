@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding
-from textual.command import CommandList, CommandPalette
 from textual.containers import Vertical
-from textual.events import Mount
+from textual.events import Event, Mount
+from textual.message import Message
 from textual.screen import ModalScreen, Screen
 
 from kokoro_tui.tui.widgets.key_bar import KeyBar
-from kokoro_tui.tui.widgets.steady_list import SteadyCommandList
 
 if TYPE_CHECKING:
     _Screen = Screen[Any]
@@ -28,8 +27,18 @@ LOW_LINES = 18
 class DismissedOnce(_Screen):
     """A screen that can be told several times to leave.
 
-    Two clicks or keys may be on their way to it at once, and the second one must not take away what lies below.
+    Two clicks or keys may be on their way to it at once, and the second one must not take away what lies below. It may
+    be told before it is filled, too, and while its widgets are taken away: it looks for none of them then.
     """
+
+    async def on_event(self, event: Event) -> None:
+        """See Textual; a screen that has left before it was filled does not start."""
+        if not isinstance(event, Mount) or self in self.app.screen_stack:
+            await super().on_event(event)
+
+    def check_message_enabled(self, message: Message) -> bool:
+        """See Textual; a screen that has left hears nothing more from its widgets, workers and keys."""
+        return (not message.bubble or self in self.app.screen_stack) and super().check_message_enabled(message)
 
     def dismiss(self, result: Any = None) -> AwaitComplete:
         """Leave, with whatever lies over it; nothing happens if it has left already."""
@@ -38,25 +47,6 @@ class DismissedOnce(_Screen):
         while self.app.screen is not self:  # pop_until_active would do it later, and take this one away first
             self.app.screen.dismiss()
         return super().dismiss(result)
-
-
-class Palette(DismissedOnce, CommandPalette):
-    """Textual's palette of commands."""
-
-    def _on_mount(self, event: Mount) -> None:
-        """Look for commands, unless the dialog below has left meanwhile and taken this one along."""
-        if self not in self.app.screen_stack:
-            event.prevent_default()  # Textual's own handler takes for granted that a screen lies below
-
-    def compose(self) -> ComposeResult:
-        """Textual's widgets, with a list that may be clicked on while somebody types."""
-        for widget in super().compose():
-            yield SteadyCommandList() if isinstance(widget, CommandList) else widget
-
-    def _action_command_list(self, action: str) -> None:
-        """Move in the list once it is laid out; Textual takes for granted that it has a line to go from."""
-        if self.query_one(CommandList).scrollable_content_region.area:
-            super()._action_command_list(action)
 
 
 class Dialog(DismissedOnce, ModalScreen[Answer | None], Generic[Answer]):
@@ -83,7 +73,11 @@ class Dialog(DismissedOnce, ModalScreen[Answer | None], Generic[Answer]):
 
     def action_submit(self) -> None:
         """Submit, once the field that has the focus has taken the keys before: they come in one burst over SSH."""
-        (self.focused or self).call_later(self.submit)
+        (self.focused or self).call_later(self._submit_if_open)
+
+    def _submit_if_open(self) -> None:
+        if self in self.app.screen_stack:  # enter may come twice
+            self.submit()
 
     def action_leave(self) -> None:
         """Leave without an answer."""
