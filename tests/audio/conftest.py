@@ -50,6 +50,12 @@ def alsa(tmp_path: Path) -> Iterator[AlsaDevice]:
         yield configure
 
 
+@pytest.fixture
+def no_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a machine has installed besides PortAudio is another test's affair."""
+    monkeypatch.setattr("kokoro_tui.audio.player.find_commands", lambda: ())
+
+
 def file_device(path: Path) -> str:
     """An ALSA configuration whose default device writes raw frames to a file, as fast as they come."""
     return f'pcm.null {{ type null }}\npcm.!default {{ type file slave.pcm "null" file "{path}" format "raw" }}\n'
