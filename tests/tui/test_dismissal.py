@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.style import Style
 from textual.events import Click, Key
+from textual.widgets import Input
 
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.tui.screens.confirm import ConfirmScreen
@@ -38,6 +39,19 @@ async def test_a_dialog_leaves_with_what_lies_over_it(open_app: Open, toy_model:
         dialog = opened.app.screen
         await opened.app.push_screen(ConfirmScreen("Sure?", {"yes": "Yes"}))
         dialog.dismiss(None)
+        await opened.until(lambda: opened.app.screen is opened.main)
+    assert not opened.app.failed
+
+
+async def test_a_dialog_that_has_left_hears_nothing_more(open_app: Open, toy_model: Path) -> None:
+    """Its widgets are going, and whoever reports to it looks for them in vain."""
+    async with open_app(toy_model) as opened:
+        await opened.press("r")
+        dialog = opened.app.screen
+        field = dialog.query_one(Input)
+        assert dialog.post_message(Input.Changed(field, "conv"))
+        dialog.dismiss(None)
+        assert not dialog.post_message(Input.Changed(field, "co"))
         await opened.until(lambda: opened.app.screen is opened.main)
     assert not opened.app.failed
 

@@ -205,7 +205,8 @@ class AbxScreen(Dialog[bool]):
         except KokoroTuiError as error:
             self.post_message(self.Failed(error))
         else:
-            self.post_message(self.Begun(test))
+            if not self.post_message(self.Begun(test)):
+                test.close()  # the dialog has left meanwhile
 
     @on(Begun)
     def _begun(self, event: Begun) -> None:

@@ -282,9 +282,11 @@ class CandidatesScreen(Dialog[PrecisionPlan]):
             player = player or self._owner.open_player()
             player.load(make_comparable(tracks()))
         except KokoroTuiError as error:
-            self.post_message(self.Ready(None, player, error))
+            told = self.post_message(self.Ready(None, player, error))
         else:
-            self.post_message(self.Ready(wish, player))
+            told = self.post_message(self.Ready(wish, player))
+        if not told and player is not None and player is not self._player:
+            player.close()  # the dialog has left meanwhile
 
     @on(Ready)
     def _ready(self, event: Ready) -> None:

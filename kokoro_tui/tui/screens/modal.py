@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.containers import Vertical
@@ -31,18 +31,24 @@ class DismissedOnce(_Screen):
     be told before it is filled, too, and while its widgets are taken away: it looks for none of them then.
     """
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not left; any thread may ask."""
+        app = self.parent  # self.app would not be known in threads that are not Textual's
+        return isinstance(app, App) and self in app.screen_stack
+
     async def on_event(self, event: Event) -> None:
         """See Textual; a screen that has left before it was filled does not start."""
-        if not isinstance(event, Mount) or self in self.app.screen_stack:
+        if not isinstance(event, Mount) or self.is_open:
             await super().on_event(event)
 
     def check_message_enabled(self, message: Message) -> bool:
         """See Textual; a screen that has left hears nothing more from its widgets, workers and keys."""
-        return (not message.bubble or self in self.app.screen_stack) and super().check_message_enabled(message)
+        return (not message.bubble or self.is_open) and super().check_message_enabled(message)
 
     def dismiss(self, result: Any = None) -> AwaitComplete:
         """Leave, with whatever lies over it; nothing happens if it has left already."""
-        if self not in self.app.screen_stack:
+        if not self.is_open:
             return AwaitComplete()
         while self.app.screen is not self:  # pop_until_active would do it later, and take this one away first
             self.app.screen.dismiss()
@@ -76,7 +82,7 @@ class Dialog(DismissedOnce, ModalScreen[Answer | None], Generic[Answer]):
         (self.focused or self).call_later(self._submit_if_open)
 
     def _submit_if_open(self) -> None:
-        if self in self.app.screen_stack:  # enter may come twice
+        if self.is_open:  # enter may come twice
             self.submit()
 
     def action_leave(self) -> None:
