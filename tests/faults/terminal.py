@@ -14,7 +14,7 @@ import termios
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -27,6 +27,10 @@ class Footprint:
     """Resident memory."""
     descriptors: int
     threads: int
+
+    def most(self, other: Footprint) -> Footprint:
+        """The larger figure of each."""
+        return Footprint(*map(max, astuple(self), astuple(other)))
 
 
 class TerminalProgram:
