@@ -139,7 +139,9 @@ for number in range(10_000):
     journal.step(history, after)
     history = after
     if number == 50:
+        deadline = time.monotonic() + 60
         while not journal.path.exists() or journal.path.stat().st_size < 1000:
+            assert time.monotonic() < deadline
             time.sleep(0.001)  # the journal has a thread of its own
         print("fifty", flush=True)
 """
