@@ -30,6 +30,8 @@ STORED_AS = {
 """The precision that each stored form counts towards."""
 
 MIB = 1024 * 1024
+_MOST_REMEMBERED = 1 << 14
+"""Terms kept: a value that many nodes read has another one for every mixture of their precisions."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,8 @@ class Sizer:
         around = (name, *map(self._precision_of, (producer.key, *keys) if producer else keys))
         found = self._memory.get(around)
         if found is None:
+            if len(self._memory) >= _MOST_REMEMBERED:
+                self._memory.clear()
             found = self._memory[around] = compute(name)
         return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Self
 
 from rich.segment import Segment
@@ -24,8 +25,8 @@ _PREFIX = "node-table--"
 _MARK = "\u258c"
 _MEMBERS_CELLS = 4
 """Cells after a name for the number of a group's members."""
-_MOST_DRAWN = 256
-"""Rows whose lines are kept, more than a screen has; each is 12 KB with what Textual keeps of it."""
+_SCREENS_DRAWN = 3
+"""Screens of lines that are kept; with what Textual keeps of it each line is 12 KB."""
 TRIAL_COLUMNS = ("fp16", "int8", "w8")
 """Keys of the columns that show trial distances, in the order of ``NodeRow.distances``."""
 RISK_MARK = "!"
@@ -116,9 +117,9 @@ class NodeTable(DataTable[Text]):
         name = printable(row.name)
         cells = {
             "name": Text(f"{name} \u00d7{len(row.members)}" if len(row.members) > 1 else name),
-            "op": Text(printable(row.op), style=f"{_PREFIX}dim"),
-            "parameters": Text(parameters(row.parameters), style=f"{_PREFIX}plain"),
-            "size": Text(node_mib(row.size), style=f"{_PREFIX}plain"),
+            "op": _cell(printable(row.op), "dim"),
+            "parameters": _cell(parameters(row.parameters), "plain"),
+            "size": _cell(node_mib(row.size), "plain"),
             "after": _after_cell(row),
             "precision": _precision_cell(row),
             "lock": _lock_cell(row),
@@ -187,7 +188,7 @@ class NodeTable(DataTable[Text]):
         hover = self.mouse_hover and index == self.hover_row
         marked = row is not None and row.key in self._marked_keys
         variant = (index, width, at_cursor, hover, marked)
-        if len(self._drawn) > _MOST_DRAWN:
+        if len(self._drawn) > _SCREENS_DRAWN * self.size.height:
             self._drawn.clear()
         drawn = self._drawn.setdefault("" if row is None else row.key, {})
         if variant not in drawn:
@@ -238,19 +239,25 @@ class NodeTable(DataTable[Text]):
         return self._component[component]
 
 
+@lru_cache(maxsize=4096)
+def _cell(text: str, style: str) -> Text:
+    """A cell; one for all rows that say the same, of which there are thousands."""
+    return Text(text, style=f"{_PREFIX}{style}")
+
+
 def _distance_cell(value: float | None) -> Text:
-    return Text(distance(value), style=f"{_PREFIX}{'dim' if value is None else 'plain'}")
+    return _cell(distance(value), "dim" if value is None else "plain")
 
 
 def _after_cell(row: NodeRow) -> Text:
-    return Text(node_mib(row.after), style=f"{_PREFIX}{'dim' if row.after == row.size else 'plain'}")
+    return _cell(node_mib(row.after), "dim" if row.after == row.size else "plain")
 
 
 def _precision_cell(row: NodeRow) -> Text:
     if row.precision is None:
-        return Text("mixed", style=f"{_PREFIX}mixed")
-    return Text(f"{row.precision.label}{RISK_MARK if row.risky else ''}", style=f"{_PREFIX}{row.precision}")
+        return _cell("mixed", "mixed")
+    return _cell(f"{row.precision.label}{RISK_MARK if row.risky else ''}", row.precision)
 
 
 def _lock_cell(row: NodeRow) -> Text:
-    return Text("\u2716" if row.locked else "", style=f"{_PREFIX}locked")
+    return _cell("\u2716" if row.locked else "", "locked")
