@@ -100,10 +100,9 @@ class CandidatesScreen(Dialog[PrecisionPlan]):
         yield Label("", id="candidates-remark", markup=False)
 
     def on_mount(self) -> None:
-        """Follow the candidates."""
+        """Show the candidates that there are."""
         self.query_one(DataTable).focus()
-        self.watch(self._owner, "candidates", self._changed)  # type: ignore[arg-type]
-        self.watch(self._owner, "summaries", self._changed, init=False)  # type: ignore[arg-type]
+        self.owner_changed()
 
     def on_unmount(self) -> None:
         """Give the device back; it may take its time, so not here."""
@@ -112,7 +111,7 @@ class CandidatesScreen(Dialog[PrecisionPlan]):
 
     # The table
 
-    def _changed(self) -> None:
+    def owner_changed(self) -> None:
         """Show what has come in."""
         table, candidates = self.query_one(DataTable), self._owner.candidates
         rows = {
@@ -192,7 +191,7 @@ class CandidatesScreen(Dialog[PrecisionPlan]):
                 self._tell_remark(f"candidate {number} is not rendered yet")
                 return
         self._wanted = number
-        self._changed()
+        self.owner_changed()
         self._play(self._position if self._is_playing else 0.0)
 
     @on(DataTable.RowSelected)

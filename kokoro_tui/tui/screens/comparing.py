@@ -23,6 +23,7 @@ from kokoro_tui.tui.messages import (
     JobFailed,
     Progressed,
 )
+from kokoro_tui.tui.screens.modal import Dialog
 from kokoro_tui.tui.screens.speaking import SpeakingScreen
 from kokoro_tui.tui.state import Measured
 
@@ -42,6 +43,15 @@ class ComparingScreen(SpeakingScreen):
     candidates: reactive[Candidates] = reactive(Candidates(), init=False)
     """They stay while the session lives."""
     _cancel_rendering: threading.Event | None = None
+
+    def watch_candidates(self) -> None:
+        """Let the dialogs show them."""
+        self._tell_dialogs()
+
+    def _tell_dialogs(self) -> None:
+        for screen in self.app.screen_stack:
+            if isinstance(screen, Dialog) and screen.is_mounted:
+                screen.owner_changed()
 
     @property
     def original_bytes(self) -> int:

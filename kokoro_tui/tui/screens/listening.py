@@ -32,6 +32,10 @@ class ListeningScreen(ComparingScreen):
     random: RandomBits | None = None
     """Where blind tests draw from; None for the system's randomness."""
 
+    def watch_summaries(self) -> None:
+        """Let the dialogs show them."""
+        self._tell_dialogs()
+
     def action_candidates(self) -> None:
         """Show the candidates side by side."""
         from kokoro_tui.tui.screens.candidates import CandidatesScreen

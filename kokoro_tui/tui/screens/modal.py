@@ -74,6 +74,12 @@ class Dialog(DismissedOnce, ModalScreen[Answer | None], Generic[Answer]):
         """What the box holds; every dialog says."""
         yield from ()
 
+    def owner_changed(self) -> None:
+        """What the screen below holds has changed; dialogs that show some of it draw it anew.
+
+        The screen tells those that are open, because Textual's ``watch`` would keep every dialog that ever asked.
+        """
+
     def submit(self) -> None:
         """What enter does in dialogs that bind it to ``submit``."""
 

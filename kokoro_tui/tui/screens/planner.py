@@ -106,9 +106,12 @@ class PlannerScreen(Dialog["MeasuredPlan"]):
         table = self.query_one(DataTable)
         for name in _COLUMNS:
             table.add_column(Text(name, justify="right"), key=name)
-        self.watch(self._owner, "planner", self._follow, init=False)  # type: ignore[arg-type]
         self._show_mode()
         self._note_default()
+
+    def owner_changed(self) -> None:
+        """Show how far the run is."""
+        self._follow(self._owner.planner)
 
     def _show_mode(self) -> None:
         self.set_class(self._asking, "-asking")

@@ -30,6 +30,10 @@ class PlanningScreen(ListeningScreen):
     """The run that goes on, or the last one; None before the first."""
     _stop_planner: Callable[[], None] | None = None
 
+    def watch_planner(self) -> None:
+        """Let the dialogs show it."""
+        self._tell_dialogs()
+
     @property
     def target_title(self) -> str:
         """What plans must run on; empty without a target."""
