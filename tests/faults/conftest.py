@@ -7,11 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.faults.budget import FULL
-
-collect_ignore = [] if FULL else ["test_soak.py"]
-"""Driving the screen at random still finds something in one of a dozen runs, so it is no part of the bounded form."""
-
 
 @pytest.fixture
 def voice(tmp_path: Path) -> str:

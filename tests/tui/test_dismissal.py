@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
 from rich.style import Style
 from textual.events import Click, Key
+from textual.screen import Screen
 from textual.widgets import Input
 
 from kokoro_tui.core.precision import Precision
+from kokoro_tui.core.trials import TrialTable
 from kokoro_tui.tui.screens.confirm import ConfirmScreen
 from kokoro_tui.tui.screens.help import HelpScreen
 from kokoro_tui.tui.screens.palette import PaletteScreen
@@ -125,3 +129,22 @@ async def test_keys_before_a_dialog_is_filled_do_nothing(open_app: Open, toy_mod
         await opened.until(lambda: dialog.is_mounted)
         assert await opened.app.run_action("leave", dialog)
         await opened.until(lambda: opened.app.screen is opened.main)
+
+
+@pytest.mark.parametrize(
+    "action", ["planner", "candidates", "regex", "help", "load", "save", "export", "command_palette"]
+)
+async def test_closed_dialogs_are_not_kept(open_app: Open, toy_model: Path, action: str) -> None:
+    """Whoever leaves the program open for days opens hundreds of them."""
+    async with open_app(toy_model) as opened:
+        opened.main.bench.trials = TrialTable()
+        closed: list[weakref.ref[Screen[object]]] = []
+        for _ in range(4):
+            await opened.app.run_action(action if action == "command_palette" else f"screen.{action}")
+            await opened.until(lambda: opened.app.screen is not opened.main and opened.app.screen.is_mounted)
+            closed.append(weakref.ref(opened.app.screen))
+            await opened.press("escape")
+            await opened.until(lambda: opened.app.screen is opened.main)
+        gc.collect()
+        # The context of the last key may still hold the last one.
+        assert sum(dialog() is not None for dialog in closed) <= 1
