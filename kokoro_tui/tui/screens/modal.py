@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from textual._styles_cache import StylesCache
 from textual.app import App, ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding
@@ -45,6 +46,10 @@ class DismissedOnce(_Screen):
     def check_message_enabled(self, message: Message) -> bool:
         """See Textual; a screen that has left hears nothing more from its widgets, workers and keys."""
         return (not message.bubble or self.is_open) and super().check_message_enabled(message)
+
+    def on_unmount(self) -> None:
+        """Let go of what the widgets have drawn: an lru_cache of Textual's on a method keeps 1,024 of their caches."""
+        StylesCache.get_inner_outer.cache_clear()
 
     def dismiss(self, result: Any = None) -> AwaitComplete:
         """Leave, with whatever lies over it; nothing happens if it has left already."""
