@@ -62,7 +62,9 @@ def test_per_tensor_equals_onnxruntime_on_any_weight(weight: Float, weight_type:
 def test_transposed_gemm_equals_onnxruntime(weight_type: str, tmp_path: Path) -> None:
     weight = normal(5, 7)
     model = single_op("Gemm", {"w": weight, "b": normal(5)}, transB=1)
-    expected = initializers(quantize_dynamic(model, tmp_path, weight_type=weight_type))
+    quantized = initializers(quantize_dynamic(model, tmp_path, weight_type=weight_type))
+    # onnxruntime 1.32 calls the weight w_Transposed once it is.
+    expected = {name.replace("_Transposed", ""): value for name, value in quantized.items()}
     kind = FormKind.TENSOR_INT8 if weight_type == "QInt8" else FormKind.TENSOR_UINT8
     found = derive(WeightForm(kind, "w", transposed=True), weight)
     assert_same((expected["w_quantized"], expected["w_scale"], expected["w_zero_point"]), found)

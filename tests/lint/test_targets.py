@@ -16,11 +16,11 @@ def test_without_names_all_six_are_meant() -> None:
 @pytest.mark.parametrize(
     ("word", "release", "title"),
     [
-        ("cpu", "1.31", "CPU"),
+        ("cpu", "1.32", "CPU"),
         ("cpu@1.20", "1.20", "CPU 1.20"),
         ("wasm@1.24.3", "1.24", "WASM 1.24"),
         (" CPU@1.17 ", "1.17", "CPU 1.17"),
-        ("cpu@2.5", "1.31", "CPU 1.31"),
+        ("cpu@2.5", "1.32", "CPU 1.32"),
         ("cuda", "1.31", "CUDA"),
     ],
 )
@@ -34,7 +34,7 @@ def test_a_release_stands_behind_an_at_sign(word: str, release: str, title: str)
     [
         ("cdua", "there is no target 'cdua'", "did you mean 'cuda'?"),
         ("", "there is no target ''", "known are cpu, cuda"),
-        ("cpu@1.16", "there is no release '1.16' of cpu", "from 1.17 to 1.31"),
+        ("cpu@1.16", "there is no release '1.16' of cpu", "from 1.17 to 1.32"),
         ("cpu@new", "there is no release 'new' of cpu", "cpu@1.24"),
         ("cpu@1", "there is no release '1' of cpu", "cpu@1.24"),
         ("cuda@1.20", "cuda is known in one release only, 1.31", "cpu@1.20"),
