@@ -24,6 +24,7 @@ from kokoro_tui.jobs.child import prepare_main_process
 from kokoro_tui.speech.sentences import DEFAULT_TEXT
 from kokoro_tui.store.paths import log_path
 from kokoro_tui.store.settings import load_settings, save_settings
+from kokoro_tui.tui.allocator import give_back_freed_memory
 from kokoro_tui.tui.audition import Speech
 from kokoro_tui.tui.commands import Command, find_commands, matching, theme_commands
 from kokoro_tui.tui.screens.confirm import ConfirmScreen
@@ -244,6 +245,7 @@ def run(
     for path in (model_path, trials_path, recipe_path):
         if path is not None and not path.exists():
             raise InputError(f"there is no file {path}", "check the path")
+    give_back_freed_memory()
     app = KokoroTuiApp(model_path, trials_path, recipe_path, text, voice)
     # Collecting garbage costs a tenth of the start; the main screen turns it on again once the table is painted.
     gc.disable()
