@@ -12,7 +12,6 @@ from textual.fuzzy import Matcher
 
 from kokoro_tui.lint.targets import TARGET_NAMES
 from kokoro_tui.tui.bindings import PLAYER_BINDINGS, SCREEN_BINDINGS, TABLE_BINDINGS
-from kokoro_tui.tui.formats import printable
 from kokoro_tui.tui.screens.main import MainScreen
 from kokoro_tui.tui.screens.target import NONE
 
@@ -56,7 +55,7 @@ def action_commands(main: MainScreen) -> Iterator[Command]:
             help_text = "Check plans against this target" if name != NONE else "Check plans against no target"
             yield Command(f"Lint target: {name}", help_text, partial(main.action_lint_target, name))
     for number, candidate in main.candidates:
-        help_text = f"Hear {printable(candidate.name)} in the player"
+        help_text = f"Hear {candidate.name} in the player"
         yield Command(f"Candidate {number}", help_text, partial(main.action_candidate, number))
     yield Command("Theme", "Choose the colours", main.app.action_change_theme)
 
