@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from textual.message import Message
 
     from kokoro_tui.core.trials import TrialTable
+    from kokoro_tui.speech.utterance import Utterance
     from kokoro_tui.workbench import Workbench
 
 
@@ -42,16 +43,20 @@ def drain(bench: Workbench, wish: TrialWish, post: Callable[[Message], object]) 
         wish: What to run.
         post: Takes messages from any thread.
     """
-    # The trials bring misaki, which nothing before them needs.
-    from kokoro_tui.speech.utterance import prepare
+    # Nothing before the trials needs them.
+    from kokoro_tui.jobs.child import run_in_child
+    from kokoro_tui.jobs.tasks import prepare_clips
+    from kokoro_tui.store.paths import log_path
     from kokoro_tui.trials.session import TrialRequest, TrialSession
 
     def tell_stage(stage: str, share: float) -> None:
         post(TrialsWent(stage, share))
 
     try:
-        vocabulary = bench.signature.vocabulary_size if bench.signature else 0
-        clips = prepare(wish.text, voice=wish.voice, vocabulary_size=vocabulary) if bench.signature else ()
+        clips: tuple[Utterance, ...] = ()
+        if bench.signature:
+            size = bench.signature.vocabulary_size
+            clips = run_in_child(prepare_clips, wish.text, wish.voice, size, log_path=log_path())
         request = TrialRequest(wish.output_path, clips, wish.keys, fresh=wish.fresh)
         try:
             session = TrialSession(bench, request)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from kokoro_tui.core.trials import TrialKind, TrialRow
@@ -50,6 +52,29 @@ async def test_a_voice_that_does_not_exist_ends_the_run_with_a_message(open_app:
     async with open_app(toy_model, voice="nobody_at_all") as opened:
         await run_trials(opened)
         assert any("nobody_at_all" in toast for toast in opened.toasts)
+
+
+def test_what_trials_need_is_loaded_by_other_processes(toy_model: Path, voice: str) -> None:
+    """A G2P in the program that draws would cost 25 MiB, and keys while it is imported."""
+    script = f"""
+import asyncio, sys
+from kokoro_tui.tui.app import KokoroTuiApp
+async def main():
+    app = KokoroTuiApp({str(toy_model)!r}, text="hello there", voice={voice!r})
+    async with app.run_test() as pilot:
+        while app.main.work is None or not app.main.table.row_count:
+            await pilot.pause(0.01)
+        await pilot.press("v", "t")
+        await pilot.pause()
+        await pilot.press("enter")
+        while app.main.bench.trials is None or not app.main.bench.trials.rows:
+            await pilot.pause(0.01)
+asyncio.run(main())
+heavy = {{"misaki", "phonemizer", "onnxruntime", "onnx_ir", "pandas", "torch"}}
+print(sorted(heavy & {{m.split(".")[0] for m in sys.modules}}))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == "[]\n"
 
 
 def test_rows_are_never_replaced_by_a_newer_message() -> None:
