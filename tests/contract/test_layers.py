@@ -28,7 +28,7 @@ TABLE: dict[str, Layer] = {
     "lint": layer("core errors store.toml_source"),
     "workbench": layer("core engine errors graph"),
     "trials": layer("audio core engine errors graph jobs speech store workbench", "numpy"),
-    "planner": layer("audio core engine errors graph speech store trials workbench", "numpy", "plotext scipy"),
+    "planner": layer("audio core engine errors graph jobs speech store trials workbench", "numpy", "plotext scipy"),
     "web": layer("audio errors", "numpy", "jinja2 markupsafe soundfile"),
     "report": layer("audio web", "numpy", "PIL"),
     "cli": layer(
