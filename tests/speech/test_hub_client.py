@@ -48,6 +48,16 @@ def test_cached_torch_voice_is_found(tmp_path: Path) -> None:
     assert run(script, tmp_path).stdout == f"{path}\n"
 
 
+def test_without_a_cache_the_client_is_not_loaded(tmp_path: Path) -> None:
+    script = """
+import sys
+from kokoro_tui.speech.hub import cached_voice
+print(cached_voice("af_sky"), "huggingface_hub.file_download" in sys.modules)
+"""
+    assert run(script, tmp_path / "none").stdout == "None False\n"
+    assert run(script, tmp_path).stdout == "None True\n"
+
+
 def test_offline_is_noticed_at_once_and_in_silence(tmp_path: Path) -> None:
     script = """
 import time
