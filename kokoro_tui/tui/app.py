@@ -18,6 +18,7 @@ from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
+from textual.theme import Theme
 
 from kokoro_tui.errors import InputError, KokoroTuiError, WorkError
 from kokoro_tui.jobs.child import prepare_main_process
@@ -26,6 +27,7 @@ from kokoro_tui.store.paths import log_path
 from kokoro_tui.store.settings import load_settings, save_settings
 from kokoro_tui.tui.allocator import give_back_freed_memory
 from kokoro_tui.tui.audition import Speech
+from kokoro_tui.tui.caches import forget_drawings
 from kokoro_tui.tui.commands import Command, find_commands, matching, theme_commands
 from kokoro_tui.tui.screens.confirm import ConfirmScreen
 from kokoro_tui.tui.screens.failure import FailureScreen
@@ -95,12 +97,17 @@ class KokoroTuiApp(App[None]):
     def on_mount(self) -> None:
         """Apply what the user has set."""
         self.set_keymap(self.settings.keys)
-        self.theme_changed_signal.subscribe(self, lambda theme: self.remember(theme=theme.name))
+        self.theme_changed_signal.subscribe(self, self._theme_changed)
         for note in self._setting_notes:
             self.notify(note, severity="warning", markup=False)
 
+    def _theme_changed(self, theme: Theme) -> None:
+        self.remember(theme=theme.name)
+        forget_drawings()
+
     def on_resize(self, event: events.Resize) -> None:
         """Ask for a larger terminal where nothing fits; what was done stays."""
+        forget_drawings()
         over = isinstance(self.screen, TooSmallScreen)
         if is_too_small(event.size) and not over:
             self.push_screen(TooSmallScreen())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from textual._styles_cache import StylesCache
 from textual.app import App, ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding
@@ -13,6 +12,7 @@ from textual.events import Event, Mount
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 
+from kokoro_tui.tui.caches import forget_drawings
 from kokoro_tui.tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class DismissedOnce(_Screen):
         return (not message.bubble or self.is_open) and super().check_message_enabled(message)
 
     def on_unmount(self) -> None:
-        """Let go of what the widgets have drawn: an lru_cache of Textual's on a method keeps 1,024 of their caches."""
-        StylesCache.get_inner_outer.cache_clear()
+        """Let go of what the widgets have drawn."""
+        forget_drawings()
 
     def dismiss(self, result: Any = None) -> AwaitComplete:
         """Leave, with whatever lies over it; nothing happens if it has left already."""
