@@ -18,6 +18,11 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
+_START = """
+from kokoro_tui.__main__ import main
+main()
+"""
+
 
 @dataclass(frozen=True)
 class Footprint:
@@ -40,14 +45,16 @@ class TerminalProgram:
         words: The command line.
         folder: Its working folder.
         size: Columns and rows.
+        prelude: Python that the program runs first.
     """
 
-    def __init__(self, words: list[str], folder: Path, size: tuple[int, int] = (120, 40)) -> None:
+    def __init__(self, words: list[str], folder: Path, size: tuple[int, int] = (120, 40), *, prelude: str = "") -> None:
         self._master, slave = pty.openpty()
         self.resize(*size)
         environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        start = ["-c", f"{prelude}{_START}"] if prelude else ["-m", "kokoro_tui"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "kokoro_tui", *words], cwd=folder, env=environment,
+            [sys.executable, *start, *words], cwd=folder, env=environment,
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True, preexec_fn=_take_terminal,
         )  # fmt: skip
         os.close(slave)

@@ -24,6 +24,17 @@ _KEYS = (
     "\x1b[200~[/x]\x1b[201~",
 )  # fmt: skip
 """Keys, pieces of text and a paste; all but those that leave."""
+_STAYING = """
+from kokoro_tui.tui.app import KokoroTuiApp
+from kokoro_tui.tui.screens.confirm import ConfirmScreen
+
+async def ask(app):
+    if not isinstance(app.screen, ConfirmScreen):
+        app.push_screen(ConfirmScreen("Leave?", {"leave": "Leave", "stay": "Stay"}))
+
+KokoroTuiApp.action_quit = ask
+"""
+"""Clicks on the key bar and the list of commands can leave too; they ask, and nothing comes of it."""
 _SIZES = ((20, 5), (40, 12), (80, 24), (120, 40), (200, 60), (300, 100))
 _GROWTH = 1.05
 """Most memory in the last fifth against the most in the first one."""
@@ -56,7 +67,7 @@ def act(program: TerminalProgram, random: Random) -> None:
 def soak(model: Path, folder: Path, voice: str, longest: float, random: Random) -> tuple[Footprint, Footprint]:
     """Drive the program, then take its terminal away; returns the most that it held in its first and its last fifth."""
     table = folder / "quantization-trials.csv"
-    program = TerminalProgram([str(model), "--text", "Six sleek swans.", "--voice", voice], folder)
+    program = TerminalProgram([str(model), "--text", "Six sleek swans.", "--voice", voice], folder, prelude=_STAYING)
     early, late = Footprint(0, 0, 0), Footprint(0, 0, 0)
     try:
         program.shows("MiB")
