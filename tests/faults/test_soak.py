@@ -20,7 +20,7 @@ _ESCAPE, _ENTER, _TAB = "\x1b", "\r", "\t"
 _KEYS = (
     "f", "i", "w", "x", "0", " ", "v", "/", "r", "u", "\x12", "o", "g", "a", "t", "b", "p", "n", "s", "l", "m", "y",
     "?", "d", "j", "J", "1", "2", "3", "9", "c", "z", _ESCAPE, _ESCAPE, _ENTER, _TAB, "\x1b[Z", "\x10", "\x7f",
-    "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[5~", "\x1b[6~", "\x1b[H", "\x1b[F", "conv", ".*", "(",
+    "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[5~", "\x1b[6~", "\x1b[H", "\x1b[F", "\x15", "conv", ".*", "(",
     "\x1b[200~[/x]\x1b[201~",
 )  # fmt: skip
 """Keys, pieces of text and a paste; all but those that leave."""
