@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,6 +21,13 @@ def _private_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     monkeypatch.setenv("KOKORO_TUI_CACHE", str(home / "cache"))
     monkeypatch.setenv("KOKORO_TUI_STATE", str(home / "state"))
     monkeypatch.setenv("KOKORO_TUI_CONFIG", str(home / "config.toml"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Let interrupts reach what tests start: a job in the background of a shell ignores them, as do its children."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

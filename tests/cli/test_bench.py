@@ -111,11 +111,14 @@ def test_an_interrupt_ends_the_processes_and_leaves_no_file(toy_model: Path, tmp
     process = subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=dict(os.environ), start_new_session=True
     )
-    while not list(tmp_path.glob(f".{FILE}.partial-*")):
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.02)
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    try:
+        while not list(tmp_path.glob(f".{FILE}.partial-*")):
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.02)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()  # it would run for days, and its children with it
     assert process.returncode == 130
     assert errors == "error: stopped\nhint: run it again to start over\n"
     assert [path.name for path in tmp_path.iterdir()] == [toy_model.name]

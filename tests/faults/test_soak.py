@@ -39,8 +39,8 @@ _SIZES = ((20, 5), (40, 12), (80, 24), (120, 40), (200, 60), (300, 100))
 _GROWTH = 1.05
 """Most memory in the last fifth against the most in the first one."""
 _MORE_HANDLES = 4
-_STEADY_SECONDS = 600.0
-"""Shorter runs say nothing about growth."""
+_STEADY_SECONDS = 1800.0
+"""Shorter runs say nothing about growth: their first fifth has not yet opened all that there is to open."""
 
 
 def act(program: TerminalProgram, random: Random) -> None:
