@@ -14,7 +14,7 @@ import termios
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -32,10 +32,6 @@ class Footprint:
     """Resident memory."""
     descriptors: int
     threads: int
-
-    def most(self, other: Footprint) -> Footprint:
-        """The larger figure of each."""
-        return Footprint(*map(max, astuple(self), astuple(other)))
 
 
 class TerminalProgram:
