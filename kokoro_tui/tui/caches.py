@@ -1,4 +1,4 @@
-"""What Textual and Rich remember of places, colours and drawings, given back."""
+"""What is remembered of places, colours and drawings, given back."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from functools import _lru_cache_wrapper
 from typing import Any
 
-_LIBRARIES = ("rich", "textual")
+_DRAWING = ("rich.", "textual.", "kokoro_tui.tui.")
+"""Starts of the names of modules that draw."""
 _LEAST_ENTRIES = 1024
 """Caches that hold fewer are left alone."""
 
 
 def forget_drawings() -> None:
-    """Empty the caches of the drawing libraries; takes some 2 ms.
+    """Empty the caches of all that draws; takes some 2 ms.
 
     They keep up to 16,384 results each, of every size that the terminal has had, every theme and every dialog that is
     closed; one of them keeps closed dialogs' widgets themselves. In hours that is tens of MiB.
@@ -24,7 +25,7 @@ def forget_drawings() -> None:
 
 def _caches() -> Iterator[_lru_cache_wrapper[Any]]:
     for name, module in tuple(sys.modules.items()):
-        if name.partition(".")[0] not in _LIBRARIES:
+        if not name.startswith(_DRAWING):
             continue
         for value in tuple(vars(module).values()):
             if getattr(value, "__module__", None) == name:  # where it is defined, not where it is imported
