@@ -66,7 +66,11 @@ def act(program: TerminalProgram, random: Random) -> None:
         program.send(f"\x1b[<{button};{column};{row}M\x1b[<{button};{column};{row}m")
     elif kind < 0.975:
         program.resize(*random.choice(_SIZES))
-    elif kind < 0.98:
+    elif kind < 0.978:
+        for _ in range(6):  # out of all dialogs, marks and filters, where most of the keys do something
+            program.send(_ESCAPE)
+            sleep(0.1)
+    elif kind < 0.982:
         program.send("t")
         sleep(0.3)  # enter goes to the dialog once it is there: all trials, pause, or go on
         program.send(_ENTER)
