@@ -210,7 +210,7 @@ def audition_text(
 
 
 def prepare_clips(text: str, voice: str | None, vocabulary_size: int, *, progress: Progress) -> tuple[Utterance, ...]:
-    """Text and voice to utterances, away from a screen: the G2P is 200 modules and 25 MiB that nobody there needs.
+    """Text and voice to utterances, away from a screen: the G2P is 290 modules and 30 MiB that nobody there needs.
 
     Args:
         text: What to say.

@@ -17,7 +17,7 @@ def forget_drawings() -> None:
     """Empty the caches of all that draws; takes some 2 ms.
 
     They keep up to 16,384 results each, of every size that the terminal has had, every theme and every dialog that is
-    closed; one of them keeps closed dialogs' widgets themselves. In hours that is tens of MiB.
+    closed; one of them keeps closed dialogs' widgets themselves. In a soak that was 20 MiB after 18 minutes.
     """
     for cache in _caches():
         cache.cache_clear()

@@ -55,7 +55,7 @@ async def test_a_voice_that_does_not_exist_ends_the_run_with_a_message(open_app:
 
 
 def test_what_trials_need_is_loaded_by_other_processes(toy_model: Path, voice: str) -> None:
-    """A G2P in the program that draws would cost 25 MiB, and keys while it is imported."""
+    """A G2P in the program that draws would cost 30 MiB, and keys while it is imported."""
     script = f"""
 import asyncio, sys
 from kokoro_tui.tui.app import KokoroTuiApp
