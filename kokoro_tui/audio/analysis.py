@@ -16,6 +16,8 @@ from kokoro_tui.audio.waveform import SAMPLE_RATE, Waveform
 
 Span = tuple[float, float]
 """Start and end in seconds on the original's time axis."""
+Levels = NDArray[np.float32]
+"""Decibels to be drawn, shape [bands, frames]: single precision, as they are kept for as long as the sentence is."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,11 @@ class Analysis:
     """Two renderings, ready to be heard and drawn; times are those of the original."""
 
     tracks: Tracks
-    levels_a: NDArray[np.float64]
+    levels_a: Levels
     """Mel levels of the original in dB, shape [bands, frames of 256 samples]."""
-    levels_b: NDArray[np.float64]
+    levels_b: Levels
     """Those of the candidate on its own time axis."""
-    difference: NDArray[np.float64]
+    difference: Levels
     """Level of the candidate above the original in dB, on the original's time axis."""
     curve: NDArray[np.float64]
     """Root mean square of the difference over the bands, shape [frames]."""
@@ -131,9 +133,9 @@ def analyse(tracks: Tracks, tokens: Sequence[Token] = ()) -> Analysis:
     seconds = tracks.a.size / SAMPLE_RATE
     return Analysis(
         tracks=tracks,
-        levels_a=levels_a,
-        levels_b=levels_b,
-        difference=difference,
+        levels_a=levels_a.astype(np.float32),
+        levels_b=levels_b.astype(np.float32),
+        difference=difference.astype(np.float32),
         curve=curve,
         worst=worst_of(curve, seconds) if curve.any() else None,
         tokens=tuple(tokens),
@@ -164,6 +166,6 @@ def _pool(operation: np.ufunc, values: NDArray[Any], edges: NDArray[np.int64]) -
     return np.asarray(operation.reduceat(values[..., :stop], edges[:-1], axis=-1), dtype=np.float64)
 
 
-def _mean(values: NDArray[np.float64], edges: NDArray[np.int64]) -> NDArray[np.float64]:
+def _mean(values: NDArray[Any], edges: NDArray[np.int64]) -> NDArray[np.float64]:
     """The mean of the last axis from edge to edge."""
     return _pool(np.add, values, edges) / np.maximum(np.diff(edges), 1)

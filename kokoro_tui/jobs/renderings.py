@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from kokoro_tui.audio.wav import read_wav, write_wav
-from kokoro_tui.engine.measure import Durations, Measurement
+from kokoro_tui.engine.measure import Durations, Figures, Measurement
 from kokoro_tui.engine.session import NOISE_SEED, Rendering, Waveform
 from kokoro_tui.errors import InputError
 from kokoro_tui.speech.utterance import Utterance
@@ -102,16 +102,12 @@ class SentenceFolder:
         path = self.candidate_wav(digest)
         with suppress(InputError, ValueError, KeyError, TypeError):
             cells = _read_json(path)
-            candidate = _read_wav(path)
-            pinned = _read_wav(_pinned(path)) if cells["frames_moved"] else candidate
-            found = Measurement(
+            figures = Figures(
                 **{name: cells[name] for name in _SCALARS},
-                reference=_read_wav(self.original_wav),
-                candidate=candidate,
                 reference_durations=_durations(cells["reference_durations"]),
                 candidate_durations=_durations(cells["candidate_durations"]),
-                pinned_candidate=pinned if cells["pinned"] else None,
             )
+            found = read_measurement(figures, self.original_wav, path)
             speed = tuple(float(ratio) for ratio in cells["speed"])
             return KeptBuild(found, int(cells["original_bytes"]), int(cells["final_bytes"]), speed)
         return None
@@ -137,6 +133,27 @@ class SentenceFolder:
         _write_json(path, cells)
 
 
+def read_measurement(figures: Figures, original_wav: Path, candidate_wav: Path) -> Measurement:
+    """Figures with the renderings that they were taken of, which are kept on the disk.
+
+    Args:
+        figures: What was measured.
+        original_wav: What the original said, in the folder of its sentence.
+        candidate_wav: What the build said.
+
+    Raises:
+        InputError: A rendering has gone from the cache, or is damaged.
+    """
+    candidate = _read_wav(candidate_wav)
+    pinned = _read_wav(_pinned(candidate_wav)) if figures.frames_moved else candidate
+    return Measurement(
+        **vars(figures),
+        reference=_read_wav(original_wav),
+        candidate=candidate,
+        pinned_candidate=pinned if figures.pinned else None,
+    )
+
+
 def _digest(clips: Sequence[Utterance]) -> str:
     """Of everything that the sound depends on besides model and plan."""
     digest = hashlib.sha256(f"{ALGORITHM_VERSION} {version('onnxruntime')} {NOISE_SEED}".encode())
@@ -158,7 +175,10 @@ def _pinned(wav: Path) -> Path:
 
 
 def _read_wav(path: Path) -> Waveform:
-    samples, _ = read_wav(path)
+    try:
+        samples, _ = read_wav(path)
+    except InputError as error:
+        raise InputError("a rendering has gone from the cache, or is damaged", "build the plan again") from error
     _touch(path)
     return samples
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kokoro_tui.core.plan import PrecisionPlan
-from kokoro_tui.engine.measure import Measurement, combine, measure, render_all, speed_ratios
+from kokoro_tui.engine.measure import Figures, Measurement, combine, measure, render_all, speed_ratios
 from kokoro_tui.engine.session import Rendering, SpeechModel, create_session
 from kokoro_tui.engine.signature import Signature
 from kokoro_tui.errors import InputError, WorkError
 from kokoro_tui.graph.apply_plan import BuildReport, build_model
 from kokoro_tui.jobs.calibrate import calibrate_plan
 from kokoro_tui.jobs.child import Progress
-from kokoro_tui.jobs.renderings import KeptBuild, SentenceFolder
+from kokoro_tui.jobs.renderings import KeptBuild, SentenceFolder, read_measurement
 from kokoro_tui.speech.sentences import Speech
 from kokoro_tui.speech.utterance import DEFAULT_TEXT, Utterance, prepare
 
@@ -55,14 +55,21 @@ class AuditionedSentence:
     voice: str
     """The voice that spoke."""
     phonemes: str
-    measurement: Measurement
-    """With both renderings."""
+    figures: Figures
     original_wav: Path
     candidate_wav: Path
     notes: tuple[str, ...]
     """What the user should know, one sentence each."""
     speed: tuple[float, ...] = ()
     """Times of the build as multiples of the original's, from ``speed_ratios``; none where that was not taken."""
+
+    def read_renderings(self) -> Measurement:
+        """Both renderings with their figures, from the disk, so that nobody keeps what is not heard.
+
+        Raises:
+            InputError: A rendering has gone from the cache, or is damaged.
+        """
+        return read_measurement(self.figures, self.original_wav, self.candidate_wav)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +79,8 @@ class Audition:
     original_bytes: int
     final_bytes: int
     sentences: tuple[AuditionedSentence, ...]
-
-    @property
-    def measurement(self) -> Measurement:
-        """Over all sentences, the renderings one after the other."""
-        return combine([sentence.measurement for sentence in self.sentences])
+    figures: Figures
+    """Over all sentences."""
 
 
 def build(
@@ -198,7 +202,7 @@ def audition_text(
             speech=speech,
             voice=clips[0].voice,
             phonemes=" ".join(clip.phonemes for clip in clips),
-            measurement=build.measurement,
+            figures=build.measurement.figures,
             original_wav=shelf.original_wav,
             candidate_wav=shelf.candidate_wav(plan.digest),
             notes=tuple(dict.fromkeys(note for clip in clips for note in clip.notes)),
@@ -206,7 +210,8 @@ def audition_text(
         )
         for speech, clips, shelf, build in zip(speeches, prepared, shelves, found, strict=True)
     )
-    return Audition(found[0].original_bytes, found[0].final_bytes, sentences)
+    figures = combine([build.measurement for build in found]).figures
+    return Audition(found[0].original_bytes, found[0].final_bytes, sentences, figures)
 
 
 def prepare_clips(text: str, voice: str | None, vocabulary_size: int, *, progress: Progress) -> tuple[Utterance, ...]:

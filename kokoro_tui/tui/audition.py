@@ -16,7 +16,7 @@ from kokoro_tui.store.paths import cache_folder, log_path, make_folder
 
 if TYPE_CHECKING:
     from kokoro_tui.core.plan import PrecisionPlan
-    from kokoro_tui.engine.measure import Measurement
+    from kokoro_tui.engine.measure import Figures
     from kokoro_tui.jobs.tasks import AuditionedSentence
     from kokoro_tui.workbench import Workbench
 
@@ -36,8 +36,8 @@ class AuditionResult:
     final_bytes: int
     clips: tuple[AuditionedSentence, ...] = ()
     """One for each sentence, in the order that was asked for; none for a model that does not speak."""
-    measurement: Measurement | None = None
-    """Over all sentences, the renderings one after the other; None for a model that does not speak."""
+    figures: Figures | None = None
+    """Over all sentences; None for a model that does not speak."""
     remarks: tuple[str, ...] = ()
     """What the user should know besides what the clips have to say."""
 
@@ -146,5 +146,5 @@ class Auditioner:
             original_bytes=found.original_bytes,
             final_bytes=found.final_bytes,
             clips=found.sentences,
-            measurement=found.measurement,
+            figures=found.figures,
         )

@@ -57,7 +57,7 @@ def candidate_cells(
         heard: The number that is heard.
         waits: Whether it has not said the sentences yet that are chosen.
     """
-    found = candidate.result.measurement if candidate.result is not None else None
+    found = candidate.result.figures if candidate.result is not None else None
     size = candidate.result.final_bytes if candidate.result is not None else candidate.estimated_bytes
     return [
         _mark(number, heard),

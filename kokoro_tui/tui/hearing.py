@@ -13,6 +13,7 @@ def analyse_sentence(clip: AuditionedSentence) -> Analysis:
     """Level-match, align and analyse both renderings; a few dozen milliseconds, so not for the UI thread.
 
     Raises:
+        InputError: A rendering has gone from the cache.
         WaveformError: A rendering is broken.
         DurationError: The durations of both are not of the same phonemes.
     """
@@ -22,7 +23,7 @@ def analyse_sentence(clip: AuditionedSentence) -> Analysis:
     from kokoro_tui.audio.tracks import prepare_tracks
     from kokoro_tui.speech.vocabulary import encode
 
-    found = clip.measurement
+    found = clip.read_renderings()
     durations_a, durations_b = found.reference_durations, found.candidate_durations
     if durations_a is None or durations_b is None:
         return analyse(prepare_tracks(found.reference, found.candidate))

@@ -86,7 +86,7 @@ def test_a_build_calibrates_on_the_shipped_sentences(toy_model: Path, signature:
     third, said = tmp_path / "third.onnx", [Speech("Hello there.")]
     found = audition_text(toy_model, plan, third, signature, said, tmp_path, progress=quiet)
     assert third.read_bytes() == (tmp_path / "built.onnx").read_bytes()
-    assert found.sentences[0].measurement.mel_distance > 0
+    assert found.sentences[0].figures.mel_distance > 0
 
 
 def test_trials_are_given_the_ranges_of_their_nodes_alone(toy_model: Path, signature: Signature) -> None:

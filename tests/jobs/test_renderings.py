@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -126,16 +127,20 @@ def test_only_what_is_new_is_built_and_said(
 
     first, stages = say(PLAN, "hello", "good morning")
     assert stages.count("render original") == 2
+    read = sum(sentence.read_renderings().candidate.nbytes for sentence in first.sentences)
+    assert len(pickle.dumps(first)) < read, "figures travel, sound stays on the disk"
     assert [sentence.speech.text for sentence in first.sentences] == ["hello", "good morning"]
     again, stages = say(PLAN, "good morning")
     assert stages == ["phonemes", "done"] and len(built) == 1
-    np.testing.assert_array_equal(again.sentences[0].measurement.candidate, first.sentences[1].measurement.candidate)
-    assert again.sentences[0].measurement.mel_distance == first.sentences[1].measurement.mel_distance
+    np.testing.assert_array_equal(
+        again.sentences[0].read_renderings().candidate, first.sentences[1].read_renderings().candidate
+    )
+    assert again.sentences[0].figures.mel_distance == first.sentences[1].figures.mel_distance
     _, stages = say(PLAN, "hello", "a third one")
     assert stages.count("render original") == 1 and len(built) == 2
     other, stages = say(PLAN.with_precision(["/decoder/generator/conv_post/Conv"], Precision.INT8), "hello")
     assert "render original" not in stages and len(built) == 3
-    assert other.sentences[0].measurement.mel_distance > first.sentences[0].measurement.mel_distance
+    assert other.sentences[0].figures.mel_distance > first.sentences[0].figures.mel_distance
     assert other.sentences[0].speed == () and niceness == []
     timed, _ = say(PLAN, "hello", "good morning", background=True)
     assert [len(sentence.speed) for sentence in timed.sentences] == [2, 2] and len(built) == 4

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from itertools import count
 from typing import Any
 
 import numpy as np
 
+from kokoro_tui.audio.wav import write_wav
 from kokoro_tui.core.plan import PrecisionPlan
 from kokoro_tui.engine.measure import Measurement, combine
 from kokoro_tui.errors import Cancelled
 from kokoro_tui.jobs.tasks import AuditionedSentence
 from kokoro_tui.speech.sentences import Speech
+from kokoro_tui.store.paths import cache_folder, make_folder
 from kokoro_tui.tui.audition import Auditioner, AuditionResult
 
 SECONDS = 0.5
 ORIGINAL_BYTES = 1_000_000
+_numbers = count(1)
 
 
 class FakeAuditions:
@@ -48,7 +51,9 @@ class FakeAuditions:
             raise self.failure
         clips = tuple(_clip(plan, speech) for speech in speeches)
         size = ORIGINAL_BYTES - 1000 * len(plan.choices)
-        return AuditionResult(plan, ORIGINAL_BYTES, size, clips, combine([clip.measurement for clip in clips]))
+        return AuditionResult(
+            plan, ORIGINAL_BYTES, size, clips, combine([clip.read_renderings() for clip in clips]).figures
+        )
 
 
 def install(monkeypatch: object) -> FakeAuditions:
@@ -62,6 +67,20 @@ def install(monkeypatch: object) -> FakeAuditions:
     return fake
 
 
+def kept(
+    found: Measurement, speech: Speech, voice: str, phonemes: str, speed: tuple[float, ...] = ()
+) -> AuditionedSentence:
+    """A sentence whose renderings lie on the disk, as those of ``jobs.tasks.audition_text`` do."""
+    folder = make_folder(cache_folder() / "renderings" / f"{next(_numbers)}")
+    original, candidate = folder / "original.wav", folder / "candidate.wav"
+    write_wav(original, found.reference)
+    write_wav(candidate, found.candidate)
+    if found.frames_moved:
+        pinned = found.candidate if found.pinned_candidate is None else found.pinned_candidate
+        write_wav(folder / "candidate-pinned.wav", pinned)
+    return AuditionedSentence(speech, voice, phonemes, found.figures, original, candidate, (), speed)
+
+
 def _clip(plan: PrecisionPlan, speech: Speech) -> AuditionedSentence:
     reference = _sound(f"{speech.text} {speech.voice}")
     candidate = (reference + 0.1 * _sound(plan.digest)).astype(np.float32)
@@ -69,8 +88,7 @@ def _clip(plan: PrecisionPlan, speech: Speech) -> AuditionedSentence:
         mel_distance=0.1 * len(plan.choices), added_noise_db=0.5, frames_moved=len(plan.choices), pinned=True,
         reference_factor=0.4, candidate_factor=0.25, reference=reference, candidate=candidate,
     )  # fmt: skip
-    path = Path("/nowhere")
-    return AuditionedSentence(speech, "tester", "fəʊniːmz", found, path / "a.wav", path / "b.wav", (), (0.6, 0.7, 0.65))
+    return kept(found, speech, "tester", "fəʊniːmz", (0.6, 0.7, 0.65))
 
 
 def _sound(name: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:

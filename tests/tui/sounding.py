@@ -16,6 +16,7 @@ from kokoro_tui.speech.sentences import Speech
 from kokoro_tui.tui.audition import Auditioner, AuditionResult
 from tests.audio.signals import noise, speech_like
 from tests.tui.conftest import Open, Opened
+from tests.tui.renderings import kept
 
 DURATIONS_A = np.array([10, 20, 30, 20], dtype=np.int64)
 DURATIONS_B = np.array([10, 20, 31, 20], dtype=np.int64)
@@ -33,13 +34,7 @@ def _sentence(text: str, *, moved: bool = True) -> AuditionedSentence:
         candidate_factor=0.18, reference=original, candidate=free, reference_durations=DURATIONS_A,
         candidate_durations=DURATIONS_B if moved else DURATIONS_A, pinned_candidate=pinned,
     )  # fmt: skip
-    folder = Path("/renderings")
-    return AuditionedSentence(
-        Speech(text), "af_heart", "hɛ", measurement, folder / "original.wav", folder / "candidate.wav", ()
-    )
-
-
-SENTENCES = (_sentence("the first one"), _sentence("the second one", moved=False))
+    return kept(measurement, Speech(text), "af_heart", "hɛ")
 
 
 Ready = Callable[..., AbstractAsyncContextManager[Opened]]
@@ -49,8 +44,10 @@ Ready = Callable[..., AbstractAsyncContextManager[Opened]]
 def ready(open_app: Open, toy_model: Path, monkeypatch: pytest.MonkeyPatch) -> Ready:
     """A function that opens an app in which two sentences have been auditioned."""
 
+    sentences = (_sentence("the first one"), _sentence("the second one", moved=False))
+
     def run(self: Auditioner, plan: PrecisionPlan, *arguments: object) -> AuditionResult:
-        return AuditionResult(plan, 3_000_000, 1_000_000, SENTENCES, SENTENCES[0].measurement)
+        return AuditionResult(plan, 3_000_000, 1_000_000, sentences, sentences[0].figures)
 
     monkeypatch.setattr(Auditioner, "run", run)
     monkeypatch.setenv("COLORTERM", "truecolor")

@@ -221,7 +221,7 @@ async def test_a_preference_is_counted_for_what_was_behind_it(
         screen.query_one("#abx-trials", Input).value = "6"
         await opened.press("enter")
         await opened.until(lambda: screen.stage == "trial")
-        original = opened.main.player_bar.result.clips[0].measurement.reference  # type: ignore[union-attr]
+        original = opened.main.player_bar.result.clips[0].read_renderings().reference  # type: ignore[union-attr]
         for number in range(6):
             assert len(player.loaded) == 2
             assert "is plan" not in opened.screen_text

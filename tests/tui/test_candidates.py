@@ -304,5 +304,5 @@ async def test_a_real_child_renders_two_sentences(
         assert found is not None and found.result is not None
         assert found.result.final_bytes == found.estimated_bytes
         assert [clip.speech.text for clip in found.result.clips] == ["hello", "good morning"]
-        assert all(clip.measurement.mel_distance > 0 for clip in found.result.clips)
+        assert all(clip.figures.mel_distance > 0 for clip in found.result.clips)
         assert found.latency is not None and found.latency > 0

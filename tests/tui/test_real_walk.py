@@ -37,11 +37,11 @@ async def test_open_tune_export_and_hear(real_model: Path, tmp_path: Path) -> No
     assert audition.candidate_wav is not None
     assert audition.original_wav.stat().st_size > 100_000
     assert audition.candidate_wav.stat().st_size > 100_000
-    assert audition.measurement is not None
+    assert audition.figures is not None
     worst = seen["worst"]
     assert isinstance(worst, tuple)
     assert worst[1] - worst[0] == pytest.approx(0.5)
-    assert 0 < audition.measurement.mel_distance < 1
+    assert 0 < audition.figures.mel_distance < 1
     candidates = seen["candidates"]
     assert isinstance(candidates, Candidates)
     found = [candidate for _, candidate in candidates]
@@ -49,7 +49,7 @@ async def test_open_tune_export_and_hear(real_model: Path, tmp_path: Path) -> No
     for candidate in found:
         assert candidate.result is not None
         assert candidate.result.final_bytes == candidate.estimated_bytes
-    distances = [candidate.result.measurement.mel_distance for candidate in found]  # type: ignore[union-attr]
-    assert distances[0] == audition.measurement.mel_distance, "what was built before is not built again"
+    distances = [candidate.result.figures.mel_distance for candidate in found]  # type: ignore[union-attr]
+    assert distances[0] == audition.figures.mel_distance, "what was built before is not built again"
     assert 0.2 < distances[1] < distances[2] < 0.7
     assert seen["blind test"] == "9"

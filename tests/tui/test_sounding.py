@@ -115,6 +115,18 @@ async def test_sentences_are_gone_through_and_keep_playing(ready: Ready, player:
         await opened.until(lambda: opened.main.player_bar.index == 0)
 
 
+async def test_a_rendering_that_has_gone_from_the_cache_is_a_message(ready: Ready, player: FakePlayer) -> None:
+    async with ready() as opened:
+        result, loaded = opened.main.player_bar.result, player.loaded
+        assert result is not None
+        result.clips[1].candidate_wav.unlink()
+        await focus_player(opened)
+        await opened.press("full_stop")
+        await opened.until(lambda: "a rendering has gone from the cache" in opened.screen_text)
+        assert player.loaded is loaded, "the first sentence can still be heard"
+        assert opened.main.player_bar.index == 0
+
+
 async def test_a_device_is_chosen_by_name_and_remembered(ready: Ready, player: FakePlayer) -> None:
     async with ready() as opened:
         await focus_player(opened)

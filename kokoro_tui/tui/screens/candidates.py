@@ -269,7 +269,12 @@ class CandidatesScreen(Dialog[PrecisionPlan]):
         """Gives the renderings in the order of the wish, the original first."""
         found = [self._owner.candidates.by_number[number] for number in wish.numbers[1:]]
         clips = [candidate.result.clips[wish.sentence] for candidate in found if candidate.result is not None]
-        return lambda: [clips[0].measurement.reference, *(clip.measurement.candidate for clip in clips)]
+
+        def read() -> list[FloatArray]:
+            said = [clip.read_renderings() for clip in clips]
+            return [said[0].reference, *(both.candidate for both in said)]
+
+        return read
 
     @work(thread=True, exit_on_error=False, group="blind")
     def _load(self, wish: _Loaded, tracks: Callable[[], list[FloatArray]]) -> None:

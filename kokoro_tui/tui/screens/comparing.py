@@ -202,7 +202,7 @@ class ComparingScreen(SpeakingScreen):
             self.candidates = self.candidates.updated(plan.digest, stage=Stage.STOPPED)
 
     def _keep_measured(self, result: AuditionResult) -> None:
-        found = result.measurement
+        found = result.figures
         if found is not None:
             measured = Measured(result.final_bytes, found.mel_distance, found.added_noise_db, found.frames_moved)
             self.work = self.state.with_measured(result.plan, measured)
@@ -241,7 +241,7 @@ class ComparingScreen(SpeakingScreen):
             self.say(f"there is no candidate {number}; k takes the plan as one, c shows all of them")
         elif candidate.result is None or not candidate.says(self.speeches):
             self.say(f"candidate {number}, {printable(candidate.name)}, is not rendered yet")
-        elif candidate.result.measurement is None:
+        elif candidate.result.figures is None:
             self.say("the model does not speak, so nothing can be heard", warning=True)
         elif self._cancel_build is not None:
             self.say("a build is running; esc stops it")

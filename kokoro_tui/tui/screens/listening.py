@@ -88,7 +88,7 @@ class ListeningScreen(ComparingScreen):
         from kokoro_tui.tui.blind import BlindTest, Compared
 
         pairs = tuple(
-            prepare_pair(clip.speech.text, clip.voice, a, clip.measurement.candidate)
+            prepare_pair(clip.speech.text, clip.voice, a, clip.read_renderings().candidate)
             for clip, a in zip(result.clips, self._renderings(wish.against, result), strict=True)
         )
         compared = Compared(
@@ -109,12 +109,12 @@ class ListeningScreen(ComparingScreen):
         from kokoro_tui.listening.records import ORIGINAL
 
         if against == ORIGINAL:
-            return [clip.measurement.reference for clip in result.clips]
+            return [clip.read_renderings().reference for clip in result.clips]
         number = self.candidates.number_of(against)
         other = None if number is None else self.candidates.by_number[number].result
         if other is None:
             raise InputError("that candidate is gone", "compare with another one")
-        return [clip.measurement.candidate for clip in other.clips]
+        return [clip.read_renderings().candidate for clip in other.clips]
 
     def _blind_test_done(self, logged: bool | None) -> None:
         if logged:

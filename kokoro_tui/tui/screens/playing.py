@@ -94,7 +94,7 @@ class PlayingScreen(SoundingScreen):
         self.update_hints()
 
     def _show_result(self, result: AuditionResult) -> None:
-        bar, found = self.player_bar, result.measurement
+        bar, found = self.player_bar, result.figures
         bar.analysis, bar.played, bar.index = None, None, 0
         bar.result = result
         bar.stale = result.plan.digest != self.state.plan.digest

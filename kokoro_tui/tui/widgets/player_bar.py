@@ -353,7 +353,7 @@ class PlayerBar(Widget, can_focus=True):
         return Text("\n").join(texts)
 
     def _warnings(self, result: AuditionResult) -> tuple[str, ...]:
-        found = result.measurement
+        found = result.figures
         unpaired = found is not None and not found.paired
         return (
             "the plan has changed since; b builds it again" if self.stale else "",

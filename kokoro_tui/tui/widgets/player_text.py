@@ -22,7 +22,7 @@ def figures(result: AuditionResult, index: int) -> str:
     """Size of a build, and what was measured on one of its sentences."""
     parts = [f"{mib(result.original_bytes)} \u2192 {mib(result.final_bytes)} MiB"]
     if result.clips:
-        found = result.clips[index].measurement
+        found = result.clips[index].figures
         parts += [f"mel {distance(found.mel_distance)}", f"noise {found.added_noise_db:+.1f} dB"]
         if found.frames_moved is not None:
             parts.append(f"{count(found.frames_moved, 'frame')} moved")
@@ -62,7 +62,7 @@ def folder(result: AuditionResult, index: int) -> str:
 def times(result: AuditionResult, index: int) -> list[str]:
     """How long both renderings took, against how long they last."""
     return [
-        f"real-time factor A {clip.measurement.reference_factor:.2f}  B {clip.measurement.candidate_factor:.2f}"
+        f"real-time factor A {clip.figures.reference_factor:.2f}  B {clip.figures.candidate_factor:.2f}"
         f"  voice {clip.voice}"
         for clip in result.clips[index : index + 1]
     ]
