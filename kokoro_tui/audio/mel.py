@@ -32,6 +32,9 @@ LOG_FLOOR = 1e-8
 LEAST_SAMPLES = N_FFT // 2 + 1
 """Reflecting half a window at each edge needs one sample more than that."""
 
+_BLOCK_FRAMES = 64
+"""Frames that are transformed at once: all of them at once would take 25 kB for each, 2.3 MB for a second."""
+
 
 def hz_to_mel(hz: FloatArray | float) -> FloatArray:
     """The HTK mel scale, 2595·log10(1 + f / 700) (The HTK Book, section 5.4.2)."""
@@ -84,9 +87,13 @@ def mel_energy(waveform: FloatArray, *, name: str = "given") -> NDArray[np.float
     check_waveform(waveform, name=name, least_samples=LEAST_SAMPLES)
     padded = np.pad(waveform.astype(np.float64), N_FFT // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP_LENGTH]
-    spectrum = np.fft.rfft(frames * _window(), axis=1)
-    power = spectrum.real**2 + spectrum.imag**2
-    return np.ascontiguousarray((power @ mel_filterbank()).T)
+    energy = np.empty((N_MELS, len(frames)))
+    for start in range(0, len(frames), _BLOCK_FRAMES):
+        block = frames[start : start + _BLOCK_FRAMES]
+        spectrum = np.fft.rfft(block * _window(), axis=1)
+        power = spectrum.real**2 + spectrum.imag**2
+        energy[:, start : start + len(block)] = (power @ mel_filterbank()).T
+    return energy
 
 
 def log_mel(energy: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -30,7 +30,7 @@ def resample(waveform: FloatArray, source_rate: int, target_rate: int) -> Wavefo
         the samples are unchanged. The interpolation may overshoot full scale a little.
     """
     if source_rate == target_rate:
-        return waveform.astype(np.float32)
+        return waveform.astype(np.float32, copy=False)
     divisor = gcd(source_rate, target_rate)
     up, down = target_rate // divisor, source_rate // divisor
     # A whole number of blocks of `down` samples becomes a whole number of blocks of `up` samples.
