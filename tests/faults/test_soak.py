@@ -10,14 +10,16 @@ from time import monotonic, sleep
 
 import pytest
 
-from kokoro_tui.store.paths import log_path, state_folder
+from kokoro_tui.core.precision import Precision
+from kokoro_tui.lint.targets import TARGET_NAMES
+from kokoro_tui.store.paths import cache_folder, log_path, state_folder
 from tests.audio.conftest import file_device
 from tests.faults.budget import seconds, seeded
 from tests.faults.processes import leaves_nothing_running
 from tests.faults.terminal import Footprint, TerminalProgram
 from tests.models import toy_kokoro, write
 
-_ESCAPE, _ENTER, _TAB = "\x1b", "\r", "\t"
+_ESCAPE, _ENTER, _TAB, _DOWN = "\x1b", "\r", "\t", "\x1b[B"
 _KEYS = (
     "f", "i", "w", "x", "0", " ", "v", "/", "r", "u", "\x12", "o", "g", "a", "t", "b", "p", "n", "s", "l", "m", "y",
     "?", "d", "j", "J", "1", "2", "3", "9", "c", "z", _ESCAPE, _ESCAPE, _ENTER, _TAB, "\x1b[Z", "\x10", "\x7f",
@@ -37,6 +39,13 @@ KokoroTuiApp.action_quit = ask
 """
 """Clicks on the key bar and the list of commands can leave too; they ask, and nothing comes of it."""
 _SIZES = ((20, 5), (40, 12), (80, 24), (120, 40), (200, 60), (300, 100))
+_TARGETS, _PRECISIONS = len(TARGET_NAMES), len(Precision)
+_LONG_TEXT = (
+    "The night train from the coast had been late since the autumn, and nobody on the platform looked up any more when "
+    "the loudspeaker began to crackle. A woman with a cello case counted the lamps. Somewhere behind the sheds a dog "
+    "barked twice, thought better of it, and lay down again in the warm dust beside the rails."
+)
+"""Longer than what random keys write: a quarter of a minute of sound."""
 _GROWTH = 1.05
 """Most memory in the last fifth against the most in the first one."""
 _MORE_HANDLES = 4
@@ -46,13 +55,27 @@ _STEADY_SECONDS = 1800.0
 
 
 def open_everything(program: TerminalProgram) -> None:
-    """Every dialog once, on the largest screen: what is loaded when it is first asked for is no growth."""
+    """All that there is to ask for, once, on the largest screen: what comes with the first request is no growth."""
     program.resize(*_SIZES[-1])
     for keys in ("a", "?", "c", "d", "e", "l", "m", "r", "s", "y", "/", "B", "R", "T", "\x10", "o", "g", "n", "a"):
-        program.send(keys)
+        _ask(program, keys, _ESCAPE)
+    for _ in range(_TARGETS):
+        _ask(program, "T", _DOWN, _ENTER)
+    # The preview tells the size of every node at every precision.
+    _ask(program, "r", ".*", *[_DOWN] * _PRECISIONS, _ESCAPE)
+    _ask(program, "r", ".*", _ENTER)
+    _ask(program, "d", "\x15", _LONG_TEXT, _ENTER)
+    program.send("b")
+    program.waits(lambda: len(list(cache_folder().rglob("candidate-*.json"))) > 1, 300.0)
+    sleep(2.0)  # it is level-matched and drawn
+    _ask(program, "p", "z", "D", "p", _ESCAPE, _ESCAPE)
+
+
+def _ask(program: TerminalProgram, *keys: str) -> None:
+    """Keys at the speed of a person: a dialog that a key opens must be there before it can take the next one."""
+    for key in keys:
+        program.send(key)
         sleep(0.4)
-        program.send(_ESCAPE)
-        sleep(0.2)
 
 
 def act(program: TerminalProgram, random: Random) -> None:
