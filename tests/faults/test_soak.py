@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 from random import Random
@@ -58,21 +59,35 @@ def open_everything(program: TerminalProgram) -> None:
     """All that there is to ask for, once, on the largest screen: what comes with the first request is no growth."""
     program.resize(*_SIZES[-1])
     for keys in ("a", "?", "c", "d", "e", "l", "m", "r", "s", "y", "/", "B", "R", "T", "\x10", "o", "g", "n", "a"):
-        _ask(program, keys, _ESCAPE)
+        _type(program, keys, _ESCAPE)
     for _ in range(_TARGETS):
-        _ask(program, "T", _DOWN, _ENTER)
+        _fill_in(program, "T", "Where the plan is to run", _DOWN, _ENTER)
     # The preview tells the size of every node at every precision.
-    _ask(program, "r", ".*", *[_DOWN] * _PRECISIONS, _ESCAPE)
-    _ask(program, "r", ".*", _ENTER)
-    _ask(program, "d", "\x15", _LONG_TEXT, _ENTER)
+    _fill_in(program, "r", "Regex action", ".*", *[_DOWN] * _PRECISIONS, _ESCAPE)
+    _fill_in(program, "r", "Regex action", ".*", _ENTER)
+    _fill_in(program, "d", "Sentences and voices", "\x15", _LONG_TEXT, _ENTER)
     program.send("b")
     program.waits(lambda: len(list(cache_folder().rglob("candidate-*.json"))) > 1, 300.0)
     sleep(2.0)  # it is level-matched and drawn
-    _ask(program, "p", "z", "D", "p", _ESCAPE, _ESCAPE)
+    _type(program, "p", "z", "D", "p", _ESCAPE, _ESCAPE)
 
 
-def _ask(program: TerminalProgram, *keys: str) -> None:
-    """Keys at the speed of a person: a dialog that a key opens must be there before it can take the next one."""
+def _fill_in(program: TerminalProgram, key: str, title: str, *keys: str) -> None:
+    """Open a dialog, whatever is still open above the table, and type into it."""
+    for _ in range(10):
+        program.forget()
+        program.send(key)
+        with suppress(AssertionError):
+            program.shows(title, 5.0)
+            break
+        _type(program, _ESCAPE, _ESCAPE)
+    else:
+        raise AssertionError(f"{title} does not open")
+    _type(program, *keys)
+
+
+def _type(program: TerminalProgram, *keys: str) -> None:
+    """Keys at the speed of a person; an escape and a letter at once would be another key."""
     for key in keys:
         program.send(key)
         sleep(0.4)
