@@ -7,6 +7,7 @@ from dataclasses import astuple
 from pathlib import Path
 from random import Random
 from shutil import copy
+from statistics import median
 from time import monotonic, sleep
 
 import pytest
@@ -20,7 +21,7 @@ from tests.faults.processes import leaves_nothing_running
 from tests.faults.terminal import Footprint, TerminalProgram
 from tests.models import toy_kokoro, write
 
-_ESCAPE, _ENTER, _TAB, _DOWN = "\x1b", "\r", "\t", "\x1b[B"
+_ESCAPE, _ENTER, _TAB, _DOWN, _PAGE_DOWN, _HOME = "\x1b", "\r", "\t", "\x1b[B", "\x1b[6~", "\x1b[H"
 _KEYS = (
     "f", "i", "w", "x", "0", " ", "v", "/", "r", "u", "\x12", "o", "g", "a", "t", "b", "p", "n", "s", "l", "m", "y",
     "?", "d", "j", "J", "1", "2", "3", "9", "c", "z", _ESCAPE, _ESCAPE, _ENTER, _TAB, "\x1b[Z", "\x10", "\x7f",
@@ -48,28 +49,39 @@ _LONG_TEXT = (
 )
 """Longer than what random keys write: a quarter of a minute of sound."""
 _GROWTH = 1.05
-"""Most memory in the last fifth against the most in the first one."""
+"""Memory in the last fifth against that in the first one, at most and as a rule."""
 _MORE_HANDLES = 4
 """How many more handles or threads the quietest moment of the last fifth may have."""
 _STEADY_SECONDS = 1800.0
 """Shorter runs say nothing about growth: their first fifth has not yet opened all that there is to open."""
 
 
-def open_everything(program: TerminalProgram) -> None:
-    """All that there is to ask for, once, on the largest screen: what comes with the first request is no growth."""
-    program.resize(*_SIZES[-1])
+def open_everything(program: TerminalProgram, planning: float) -> None:
+    """All that there is to ask for, once, on the largest screen: what comes with the first request is no growth.
+
+    Args:
+        program: The node table, with a build and trials.
+        planning: Seconds that the planner gets.
+    """
+    for size in _SIZES:
+        program.resize(*size)
+        sleep(0.4)
+    _type(program, "\x10", "theme", _ENTER, "a", *[_PAGE_DOWN] * 30, _HOME, "a")
     for keys in ("a", "?", "c", "d", "e", "l", "m", "r", "s", "y", "/", "B", "R", "T", "\x10", "o", "g", "n", "a"):
         _type(program, keys, _ESCAPE)
     for _ in range(_TARGETS):
         _fill_in(program, "T", "Where the plan is to run", _DOWN, _ENTER)
     # The preview tells the size of every node at every precision.
     _fill_in(program, "r", "Regex action", ".*", *[_DOWN] * _PRECISIONS, _ESCAPE)
-    _fill_in(program, "r", "Regex action", ".*", _ENTER)
+    _fill_in(program, "r", "Regex action", "resblocks", _ENTER)
     _fill_in(program, "d", "Sentences and voices", "\x15", _LONG_TEXT, _ENTER)
     program.send("b")
     program.waits(lambda: len(list(cache_folder().rglob("candidate-*.json"))) > 1, 300.0)
     sleep(2.0)  # it is level-matched and drawn
     _type(program, "p", "z", "D", "p", _ESCAPE, _ESCAPE)
+    _fill_in(program, "m", "Planner", _ENTER)
+    sleep(planning)
+    _type(program, "x", _ESCAPE, _ESCAPE)
 
 
 def _fill_in(program: TerminalProgram, key: str, title: str, *keys: str) -> None:
@@ -137,7 +149,7 @@ def soak(model: Path, folder: Path, voice: str, longest: float, random: Random) 
         program.shows("Not now")
         program.send(_ENTER)
         program.waits(table.exists)
-        open_everything(program)
+        open_everything(program, planning=min(120.0, longest / 10))
         started = monotonic()
         while (elapsed := monotonic() - started) < longest:
             act(program, random)
@@ -165,10 +177,12 @@ def check(early: Footprints, late: Footprints, longest: float) -> None:
     assert "uncaught" not in log
     for name, held in (("first", early), ("last", late)):
         memory, descriptors, threads = zip(*map(astuple, held), strict=True)
-        print(f"{name} fifth: {max(memory) / 2**20:.1f} MiB at most; handles {min(descriptors)} to {max(descriptors)}")
-        print(f"  threads {min(threads)} to {max(threads)}")
+        print(f"{name} fifth: {max(memory) / 2**20:.1f} MiB at most, {median(memory) / 2**20:.1f} as a rule")
+        print(f"  handles {min(descriptors)} to {max(descriptors)}, threads {min(threads)} to {max(threads)}")
     if longest >= _STEADY_SECONDS:
-        assert max(f.bytes for f in late) <= max(f.bytes for f in early) * _GROWTH
+        # What is taken for a moment, while a sentence is analysed, must not hide what stays.
+        for figure in (max, median):
+            assert figure(f.bytes for f in late) <= figure(f.bytes for f in early) * _GROWTH
         # Work that goes on takes some and gives them back; what is lost is missing at the quietest moment too.
         assert min(f.descriptors for f in late) <= min(f.descriptors for f in early) + _MORE_HANDLES
         assert min(f.threads for f in late) <= min(f.threads for f in early) + _MORE_HANDLES
