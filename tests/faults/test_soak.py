@@ -21,7 +21,7 @@ from tests.faults.processes import leaves_nothing_running
 from tests.faults.terminal import Footprint, TerminalProgram
 from tests.models import toy_kokoro, write
 
-_ESCAPE, _ENTER, _TAB, _DOWN, _PAGE_DOWN, _HOME = "\x1b", "\r", "\t", "\x1b[B", "\x1b[6~", "\x1b[H"
+_ESCAPE, _ENTER, _TAB, _UP, _DOWN, _PAGE_DOWN, _HOME = "\x1b", "\r", "\t", "\x1b[A", "\x1b[B", "\x1b[6~", "\x1b[H"
 _KEYS = (
     "f", "i", "w", "x", "0", " ", "v", "/", "r", "u", "\x12", "o", "g", "a", "t", "b", "p", "n", "s", "l", "m", "y",
     "?", "d", "j", "J", "1", "2", "3", "9", "c", "z", _ESCAPE, _ESCAPE, _ENTER, _TAB, "\x1b[Z", "\x10", "\x7f",
@@ -71,6 +71,7 @@ def open_everything(program: TerminalProgram, planning: float) -> None:
         _type(program, keys, _ESCAPE)
     for _ in range(_TARGETS):
         _fill_in(program, "T", "Where the plan is to run", _DOWN, _ENTER)
+    _fill_in(program, "T", "Where the plan is to run", *[_UP] * (_TARGETS - 1), _ENTER)  # cpu, where all of it runs
     # The preview tells the size of every node at every precision.
     _fill_in(program, "r", "Regex action", ".*", *[_DOWN] * _PRECISIONS, _ESCAPE)
     _fill_in(program, "r", "Regex action", "resblocks", _ENTER)
@@ -95,6 +96,7 @@ def _fill_in(program: TerminalProgram, key: str, title: str, *keys: str) -> None
         _type(program, _ESCAPE, _ESCAPE)
     else:
         raise AssertionError(f"{title} does not open")
+    sleep(0.4)  # it takes keys once it is filled
     _type(program, *keys)
 
 
