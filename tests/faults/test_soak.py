@@ -138,19 +138,21 @@ Footprints = list[Footprint]
 def soak(model: Path, folder: Path, voice: str, longest: float, random: Random) -> tuple[Footprints, Footprints]:
     """Drive the program, then take its terminal away; returns what it held in its first and in its last fifth."""
     table = folder / "quantization-trials.csv"
-    program = TerminalProgram([str(model), "--text", "Six sleek swans.", "--voice", voice], folder, prelude=_STAYING)
+    # Trials of a sentence are through after five minutes; those of a long text last for most of an hour.
+    text = _LONG_TEXT if longest >= _STEADY_SECONDS else "Six sleek swans."
+    program = TerminalProgram([str(model), "--text", text, "--voice", voice], folder, prelude=_STAYING)
     early: Footprints = []
     late: Footprints = []
     try:
         program.shows("MiB")
         program.send("b")
-        program.shows("tab switches")
+        program.shows("tab switches", 300.0)
         program.send("p" + _ESCAPE)
         sleep(1.0)  # an escape and a letter at once are another key
         program.send("t")
         program.shows("Not now")
         program.send(_ENTER)
-        program.waits(table.exists)
+        program.waits(table.exists, 120.0)
         open_everything(program, planning=min(120.0, longest / 10))
         started = monotonic()
         while (elapsed := monotonic() - started) < longest:
