@@ -41,7 +41,7 @@ KokoroTuiApp.action_quit = ask
 """
 """Clicks on the key bar and the list of commands can leave too; they ask, and nothing comes of it."""
 _SIZES = ((20, 5), (40, 12), (80, 24), (120, 40), (200, 60), (300, 100))
-_TARGETS, _PRECISIONS = len(TARGET_NAMES), len(Precision)
+_TARGETS, _PRECISIONS, _THEMES = len(TARGET_NAMES), len(Precision), 4
 _LONG_TEXT = (
     "The night train from the coast had been late since the autumn, and nobody on the platform looked up any more when "
     "the loudspeaker began to crackle. A woman with a cello case counted the lamps. Somewhere behind the sheds a dog "
@@ -66,9 +66,8 @@ def open_everything(program: TerminalProgram, planning: float) -> None:
     for size in _SIZES:
         program.resize(*size)
         sleep(0.4)
-    _type(program, "\x10", "theme", _ENTER, "a", *[_PAGE_DOWN] * 30, _HOME, "a")
-    for keys in ("a", "?", "c", "d", "e", "l", "m", "r", "s", "y", "/", "B", "R", "T", "\x10", "o", "g", "n", "a"):
-        _type(program, keys, _ESCAPE)
+    for place in range(_THEMES):
+        _type(program, "\x10", "theme", _ENTER, *[_DOWN] * place, _ENTER)
     for _ in range(_TARGETS):
         _fill_in(program, "T", "Where the plan is to run", _DOWN, _ENTER)
     _fill_in(program, "T", "Where the plan is to run", *[_UP] * (_TARGETS - 1), _ENTER)  # cpu, where all of it runs
@@ -77,10 +76,15 @@ def open_everything(program: TerminalProgram, planning: float) -> None:
     _fill_in(program, "r", "Regex action", "resblocks", _ENTER)
     _fill_in(program, "d", "Sentences and voices", "\x15", _LONG_TEXT, _ENTER)
     _build(program)
-    _type(program, "p", "z", "D", "p", _ESCAPE, _ESCAPE)
+    _type(program, "p", _TAB, "z", "z", "D", "p", _ESCAPE, _ESCAPE)  # the picture of the sound fills the screen
     _fill_in(program, "m", "Planner", _ENTER)
     sleep(planning)
     _type(program, "x", _ESCAPE, _ESCAPE)
+    # Every dialog above the longest table, when everything else is there.
+    _type(program, "a", *[_PAGE_DOWN] * 30, _HOME)
+    for keys in ("?", "c", "d", "e", "l", "m", "r", "s", "y", "/", "B", "R", "T", "\x10", "o", "g", "n", "a", "g", "a"):
+        _type(program, keys, _ESCAPE)
+    _type(program, "?", "\x10", _ESCAPE, _ESCAPE, "a")
 
 
 def _build(program: TerminalProgram) -> None:
