@@ -48,6 +48,7 @@ _LONG_TEXT = (
     "barked twice, thought better of it, and lay down again in the warm dust beside the rails."
 )
 """Longer than what random keys write: a quarter of a minute of sound."""
+_PLANNING_SECONDS = 120.0
 _GROWTH = 1.05
 """Memory in the last fifth against that in the first one, at most and as a rule."""
 _MORE_HANDLES = 4
@@ -56,13 +57,8 @@ _STEADY_SECONDS = 1800.0
 """Shorter runs say nothing about growth: their first fifth has not yet opened all that there is to open."""
 
 
-def open_everything(program: TerminalProgram, planning: float) -> None:
-    """All that there is to ask for, once, on the largest screen: what comes with the first request is no growth.
-
-    Args:
-        program: The node table, with a build and trials.
-        planning: Seconds that the planner gets.
-    """
+def ask_for_everything(program: TerminalProgram) -> None:
+    """All that there is to ask for, once, on the largest screen: what comes with the first request is no growth."""
     for size in _SIZES:
         program.resize(*size)
         sleep(0.4)
@@ -78,13 +74,16 @@ def open_everything(program: TerminalProgram, planning: float) -> None:
     _build(program)
     _type(program, "p", _TAB, "z", "z", "D", "p", _ESCAPE, _ESCAPE)  # the picture of the sound fills the screen
     _fill_in(program, "m", "Planner", _ENTER)
-    sleep(planning)
+    sleep(_PLANNING_SECONDS)
     _type(program, "x", _ESCAPE, _ESCAPE)
-    # Every dialog above the longest table, when everything else is there.
-    _type(program, "a", *[_PAGE_DOWN] * 30, _HOME)
-    for keys in ("?", "c", "d", "e", "l", "m", "r", "s", "y", "/", "B", "R", "T", "\x10", "o", "g", "n", "a", "g", "a"):
+
+
+def open_dialogs(program: TerminalProgram) -> None:
+    """Every dialog above the longest table, when everything else is there."""
+    program.resize(*_SIZES[-1])
+    _type(program, "a", _PAGE_DOWN, _PAGE_DOWN, _HOME)
+    for keys in ("?", "c", "d", "e", "l", "m", "r", "s", "y", "/", "B", "R", "T", "\x10", "o", "g", "n", "g", "a"):
         _type(program, keys, _ESCAPE)
-    _type(program, "?", "\x10", _ESCAPE, _ESCAPE, "a")
 
 
 def _build(program: TerminalProgram) -> None:
@@ -168,7 +167,9 @@ def soak(model: Path, folder: Path, voice: str, longest: float, random: Random) 
         program.shows("Not now")
         program.send(_ENTER)
         program.waits(table.exists, 120.0)
-        open_everything(program, planning=min(120.0, longest / 10))
+        if longest >= _STEADY_SECONDS:
+            ask_for_everything(program)
+        open_dialogs(program)
         started = monotonic()
         while (elapsed := monotonic() - started) < longest:
             act(program, random)
