@@ -70,7 +70,6 @@ def ask_for_everything(program: TerminalProgram) -> None:
     # The preview tells the size of every node at every precision.
     _fill_in(program, "r", "Regex action", ".*", *[_DOWN] * _PRECISIONS, _ESCAPE)
     _fill_in(program, "r", "Regex action", "resblocks", _ENTER)
-    _fill_in(program, "d", "Sentences and voices", "\x15", _LONG_TEXT, _ENTER)
     _build(program)
     _type(program, "p", _TAB, "z", "z", "D", "p", _ESCAPE, _ESCAPE)  # the picture of the sound fills the screen
     _fill_in(program, "m", "Planner", _ENTER)
