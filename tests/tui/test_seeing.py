@@ -24,6 +24,17 @@ async def test_the_player_fills_the_screen_while_it_has_the_focus(ready: Ready, 
         assert opened.main.table.is_on_screen
 
 
+@pytest.mark.parametrize(("size", "rows"), [((40, 12), 5), ((80, 24), 8), ((80, 40), 16), ((120, 40), 30)])
+async def test_the_table_keeps_its_rows_beside_a_build(
+    ready: Ready, player: FakePlayer, size: tuple[int, int], rows: int
+) -> None:
+    async with ready(size) as opened:
+        assert opened.main.table.size.height >= rows
+        before = opened.main.table.size
+        await opened.press("p", "shift+tab")
+        assert opened.main.table.size == before
+
+
 @pytest.mark.parametrize("size", [(60, 16), (80, 24), (120, 40), (200, 60)])
 async def test_the_picture_has_what_there_is_room_for(ready: Ready, player: FakePlayer, size: tuple[int, int]) -> None:
     async with ready(size) as opened:

@@ -312,7 +312,7 @@ class PlayerBar(Widget, can_focus=True):
 
     def _show_figures(self) -> None:
         self.query_one("#player-figures", Static).update(self._figures_text())
-        self.view.display = self.analysis is not None and self.building is None
+        self.view.set_class(self.analysis is not None and self.building is None, "-drawn")
 
     def _position_text(self) -> Text | None:
         if self.building is not None:
