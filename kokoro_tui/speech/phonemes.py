@@ -13,6 +13,7 @@ from functools import lru_cache
 from importlib import metadata
 
 from kokoro_tui.errors import InputError
+from kokoro_tui.speech.sentences import shipped_phonemes
 
 Converter = Callable[[str], str]
 
@@ -56,7 +57,7 @@ def clean_text(text: str) -> str:
 
 
 def phonemize(text: str, language: str = DEFAULT_LANGUAGE, g2p: str = "espeak") -> str:
-    """Turn text into Kokoro's phoneme notation.
+    """Turn text into Kokoro's phoneme notation; texts that ship come with theirs.
 
     English goes through espeak (`misaki.espeak.EspeakG2P`) unless spaCy is asked for. Kokoro was trained with
     `misaki.en`: where espeak writes `ː`, `ɚ`, `ɾ` and `ɜː`, that has nothing, `əɹ`, `T` and `ɜɹ`, and reads a
@@ -79,12 +80,14 @@ def phonemize(text: str, language: str = DEFAULT_LANGUAGE, g2p: str = "espeak") 
         raise InputError(f"there is no G2P engine {g2p!r}", f"use one of: {', '.join(G2P_ENGINES)}")
     if g2p == "spacy" and language not in ENGLISH:
         raise InputError(f"the spacy engine speaks English only, not {language}", "leave it out, or choose en-us")
+    # Composed, because espeak reads a letter and its combining accent as two letters.
+    cleaned = unicodedata.normalize("NFC", clean_text(text))
+    if (language, g2p) == (DEFAULT_LANGUAGE, "espeak") and (known := shipped_phonemes().get(cleaned)):
+        return known  # without misaki, which Python 3.13 has no release of
+    if not cleaned:
+        return ""
     with _g2p_lock:
         convert = _load_g2p(language, g2p)
-        # Composed, because espeak reads a letter and its combining accent as two letters.
-        cleaned = unicodedata.normalize("NFC", clean_text(text))
-        if not cleaned:
-            return ""
         try:
             return convert(cleaned).strip()
         except Exception as error:

@@ -59,6 +59,9 @@ def ensure_bundled(on_progress: OnProgress, cancel: threading.Event) -> Path:
             return target
         try:
             run_in_child(tasks.build_bundled, target, on_progress=on_progress, cancel=cancel, log_path=job_log())
+        except InputError as error:  # without what builds it, a model that is there still opens
+            own = "or open a model that you have: kokoro-tui kokoro.onnx"
+            raise InputError(error.message, f"{error.hint}; {own}") from error
         finally:
             # A child that was ended could not clean up after itself.
             remove_stale_partials(target.parent)

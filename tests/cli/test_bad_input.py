@@ -16,6 +16,7 @@ import pytest
 from kokoro_tui.cli import main
 from tests.cli.conftest import Runner
 from tests.models import write
+from tests.python_versions import needs_kokoro
 
 MODEL = "MODEL"
 """Stands for the model in a command line."""
@@ -264,6 +265,7 @@ def test_an_unwritable_recipe_is_found_before_the_build(kokoro_tui: Runner, toy_
     assert not (tmp_path / "kokoro_optimized.onnx").exists()
 
 
+@needs_kokoro
 def test_weights_that_are_not_there(kokoro_tui: Runner, tmp_path: Path) -> None:
     check(kokoro_tui, "export", "--weights", "missing.pth", message="there is no file missing.pth")
     assert not (tmp_path / "kokoro.onnx").exists()

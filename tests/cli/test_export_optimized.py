@@ -12,6 +12,7 @@ from kokoro_tui.graph.read_inventory import read_inventory
 from tests.cli.conftest import Runner
 from tests.cli.test_estimate_size import write_trials
 from tests.models import write
+from tests.python_versions import needs_kokoro
 
 SPEECH = ("--phonemes", "həlˈoʊ wˈɜːld", "--eval-voice", "jf_alpha")
 
@@ -58,6 +59,7 @@ def test_the_report_of_the_source_document(kokoro_tui: Runner, toy_model: Path, 
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
 
 
+@needs_kokoro
 def test_static_int8_calibrates_and_its_recipe_replays_without_the_data(
     kokoro_tui: Runner, toy_model: Path, tmp_path: Path
 ) -> None:

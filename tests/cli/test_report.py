@@ -17,6 +17,7 @@ from kokoro_tui.report import page
 from tests.browser import chromium, visit, wait_for_sound
 from tests.cli.conftest import Runner
 from tests.models import toy_kokoro, write
+from tests.python_versions import needs_kokoro
 
 WORDS = ("--phonemes", "ðə lˈaɪthaʊs kˈiːpɚ", "--voice", "jf_alpha")
 
@@ -50,6 +51,7 @@ def test_presets_recipes_and_files_stand_side_by_side(kokoro_tui: Runner, toy_mo
     assert str(tmp_path) not in html
 
 
+@needs_kokoro
 def test_every_text_is_said_by_every_voice(kokoro_tui: Runner, toy_model: Path) -> None:
     words = ("report", toy_model, "--preset", "w8", "--text", "One.", "--text", "Two.")
     outcome = kokoro_tui(*words, "--voice", "jf_alpha", "--voice", "jm_kumo", "--json")

@@ -12,6 +12,7 @@ import pytest
 
 from kokoro_tui.store.trial_table import read_trials
 from tests.cli.conftest import Runner
+from tests.python_versions import needs_kokoro
 
 SPEECH = ("--phonemes", "həlˈoʊ", "--eval-voice", "jf_alpha", "--workers", "1")
 
@@ -29,6 +30,7 @@ def test_a_run_gives_the_table_and_its_figures(kokoro_tui: Runner, toy_model: Pa
     assert (again["trials_run"], again["trials_known"]) == (0, 6)
 
 
+@needs_kokoro
 def test_static_trials_are_calibrated_on_request(kokoro_tui: Runner, toy_model: Path, tmp_path: Path) -> None:
     data = tmp_path / "calibration.csv"
     data.write_text("Voice,Text\njf_alpha,Hello there.\n", encoding="utf-8")
@@ -40,6 +42,7 @@ def test_static_trials_are_calibrated_on_request(kokoro_tui: Runner, toy_model: 
     assert [(name, kind.value) for name, kind in rows] == [("/encoder/style/Gemm", "static")]
 
 
+@needs_kokoro
 def test_an_evaluation_set_gives_means_and_worst(kokoro_tui: Runner, toy_model: Path, tmp_path: Path) -> None:
     (tmp_path / "set.txt").write_text("Hello there.\nShe sells shells.\n", encoding="utf-8")
     words = ("trial-quantization", toy_model, "--eval-set", "set.txt", "--only", "Gemm", "--kinds", "quant")

@@ -28,6 +28,7 @@ from kokoro_tui.workbench import Workbench
 from tests.graph.plans import everything_at
 from tests.graph.single_ops import normal, single_op
 from tests.models import write
+from tests.python_versions import needs_kokoro
 from tests.trials.conftest import clip
 
 CLIPS = (clip(5, 17, 42, 80),)
@@ -76,6 +77,7 @@ def test_the_shipped_sentences_are_short_and_of_several_voices(signature: Signat
     assert [said.text for said in shipped_clips(signature)] == [text for _, text in pairs]
 
 
+@needs_kokoro
 def test_a_build_calibrates_on_the_shipped_sentences(toy_model: Path, signature: Signature, tmp_path: Path) -> None:
     plan = pending(toy_model)
     report = run_in_child(build, toy_model, plan, tmp_path / "built.onnx", signature)

@@ -21,6 +21,7 @@ from kokoro_tui.jobs import tasks
 from kokoro_tui.jobs.renderings import KeptBuild, SentenceFolder
 from kokoro_tui.jobs.tasks import Audition, audition_text
 from kokoro_tui.speech.sentences import Speech
+from tests.python_versions import needs_kokoro
 from tests.trials.conftest import clip
 
 CLIPS = (clip(5, 17, 42, 80), clip(9, 3))
@@ -101,6 +102,7 @@ def signature(toy_model: Path) -> Signature:
     return found
 
 
+@needs_kokoro
 def test_only_what_is_new_is_built_and_said(
     toy_model: Path, signature: Signature, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,8 +13,10 @@ from kokoro_tui.graph.read_inventory import read_inventory
 from kokoro_tui.reference import export
 from kokoro_tui.reference.export import export_model
 from kokoro_tui.reference.weights import WEIGHTS_KEY, WEIGHTS_SHA256_KEY, Weights, WeightsSource
+from tests.python_versions import needs_kokoro
 
 
+@needs_kokoro
 def test_an_unwritable_target_is_refused_before_the_weights_are_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"):
         export_model(

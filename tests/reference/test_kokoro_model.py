@@ -12,6 +12,7 @@ from kokoro_tui.errors import InputError
 from kokoro_tui.reference import kokoro_model
 from kokoro_tui.reference.kokoro_model import build_model, require_kokoro, split_weight_norm
 from kokoro_tui.reference.weights import Weights
+from tests.python_versions import needs_kokoro
 
 
 def test_gain_and_direction_give_the_weight_back() -> None:
@@ -38,12 +39,14 @@ def test_python_3_13_is_told_why() -> None:
     assert "Python 3.11 or 3.12" in caught.value.hint
 
 
+@needs_kokoro
 def test_an_old_kokoro_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kokoro_model, "version", lambda _: "0.7.16")
     with pytest.raises(InputError, match=r"needs kokoro 0\.9\.4, not 0\.7\.16"):
         require_kokoro()
 
 
+@needs_kokoro
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(package: str) -> str:
         raise PackageNotFoundError(package)

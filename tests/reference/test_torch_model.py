@@ -9,12 +9,13 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from kokoro import istftnet
 
 from kokoro_tui.audio.distance import mel_distance
 from kokoro_tui.graph.harness import read_harness
 from kokoro_tui.reference.torch_model import FloatArray, IntArray, TorchReference
 from kokoro_tui.reference.weights import WEIGHTS_KEY, WEIGHTS_SHA256_KEY, resolve_recorded_weights
+
+istftnet = pytest.importorskip("kokoro.istftnet")
 
 SAMPLES = 1200
 HARMONICS = 9

@@ -13,10 +13,12 @@ import pytest
 from kokoro_tui.errors import InputError
 from kokoro_tui.speech import phonemes
 from kokoro_tui.speech.phonemes import LANGUAGES, clean_text, default_language, phonemize
-from kokoro_tui.speech.sentences import DEFAULT_TEXT, load_sentences
+from kokoro_tui.speech.sentences import DEFAULT_TEXT, load_sentences, shipped_phonemes
 from kokoro_tui.speech.vocabulary import encode
+from kokoro_tui.store.text_set import calibration_set
+from tests.python_versions import needs_kokoro
 
-pytestmark = pytest.mark.skipif(sys.version_info >= (3, 13), reason="misaki has no release for 3.13")
+pytestmark = needs_kokoro
 
 
 @pytest.fixture
@@ -68,9 +70,15 @@ def test_languages_of_espeak_stay_in_the_vocabulary(language: str, text: str) ->
     assert encoded.dropped == ()
 
 
-def test_built_in_sentences_stay_in_the_vocabulary() -> None:
-    for text in (DEFAULT_TEXT, *load_sentences()):
-        encoded = encode(phonemize(text))
+def test_texts_that_ship_bring_the_phonemes_that_the_g2p_gives() -> None:
+    convert = phonemes._load_g2p("en-us", "espeak")
+    assert {text: convert(text).strip() for text in shipped_phonemes()} == shipped_phonemes()
+
+
+def test_texts_that_ship_need_no_g2p(monkeypatch: pytest.MonkeyPatch, fresh_g2p: None) -> None:
+    monkeypatch.setitem(sys.modules, "misaki.espeak", None)
+    for text in (DEFAULT_TEXT, *load_sentences(), *(sentence for _, sentence in calibration_set())):
+        encoded = encode(phonemize(f" {text}\n"))
         assert len(encoded.ids) > 40
         assert encoded.dropped == ()
 

@@ -13,6 +13,7 @@ from kokoro_tui.errors import InputError
 from kokoro_tui.speech.sentences import load_sentences
 from kokoro_tui.speech.utterance import DEFAULT_TEXT, prepare
 from kokoro_tui.speech.vocabulary import encode
+from tests.python_versions import needs_kokoro
 
 
 @pytest.fixture
@@ -23,6 +24,7 @@ def ramp(tmp_path: Path, styles: npt.NDArray[np.float32]) -> str:
     return str(path)
 
 
+@needs_kokoro
 def test_one_sentence(ramp: str) -> None:
     (utterance,) = prepare("Hello world!", voice=ramp)
     assert utterance.text == "Hello world!"
@@ -50,17 +52,18 @@ def test_symbols_left_out_are_noted_and_count_for_the_style(ramp: str) -> None:
 
 
 def test_default_voice() -> None:
-    (utterance,) = prepare("Hi.")
+    (utterance,) = prepare(DEFAULT_TEXT)
     assert (utterance.voice, utterance.voice_requested, utterance.notes) == ("jf_alpha", None, ())
 
 
 def test_voice_that_is_not_here_is_noted() -> None:
-    (utterance,) = prepare("Hi.", voice="af_bella")
+    (utterance,) = prepare(DEFAULT_TEXT, voice="af_bella")
     assert (utterance.voice, utterance.voice_requested) == ("jf_alpha", "af_bella")
     assert len(utterance.notes) == 1
     assert "af_bella" in utterance.notes[0]
 
 
+@needs_kokoro
 def test_long_text_is_split_at_sentence_ends(ramp: str) -> None:
     text = " ".join([*load_sentences()] * 2)
     utterances = prepare(text, voice=ramp)
@@ -126,7 +129,7 @@ def test_unknown_language_is_refused_with_phonemes_too() -> None:
 
 def test_unknown_voice() -> None:
     with pytest.raises(InputError, match="no voice 'nobody'"):
-        prepare("Hi.", voice="nobody")
+        prepare(DEFAULT_TEXT, voice="nobody")
 
 
 @pytest.mark.parametrize("speed", [0.0, -1.0, math.nan, math.inf])

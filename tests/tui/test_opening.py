@@ -210,6 +210,22 @@ def _endless_bundle(target: Path, *, progress: Progress) -> None:
         Event().wait()
 
 
+def _no_bundle(target: Path, *, progress: Progress) -> None:
+    """What builds it is not installed."""
+    raise InputError("the torch model needs torch, which is not installed", "pip install it")
+
+
+async def test_without_what_builds_the_bundled_model_one_that_is_there_still_opens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tasks, "build_bundled", _no_bundle)
+    app = KokoroTuiApp()
+    await failure_of(app)
+    assert isinstance(app.failure, InputError)
+    assert app.failure.message == "the torch model needs torch, which is not installed"
+    assert app.failure.hint == "pip install it; or open a model that you have: kokoro-tui kokoro.onnx"
+
+
 async def test_the_bundled_model_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "build_bundled", _toy_bundle)
     for _ in range(2):
