@@ -34,7 +34,7 @@ from kokoro_tui.tui.screens.failure import FailureScreen
 from kokoro_tui.tui.screens.main import MainScreen, Start
 from kokoro_tui.tui.screens.palette import PaletteScreen
 from kokoro_tui.tui.screens.too_small import TooSmallScreen, is_too_small
-from kokoro_tui.tui.terminal import native_output_in_log
+from kokoro_tui.tui.terminal import end_with_terminal, native_output_in_log
 from kokoro_tui.tui.themes import DEFAULT_THEME, THEMES, precision_colours
 
 _log = logging.getLogger(__name__)
@@ -252,6 +252,7 @@ def run(
     for path in (model_path, trials_path, recipe_path):
         if path is not None and not path.exists():
             raise InputError(f"there is no file {path}", "check the path")
+    end_with_terminal()
     give_back_freed_memory()
     app = KokoroTuiApp(model_path, trials_path, recipe_path, text, voice)
     # Collecting garbage costs a tenth of the start; the main screen turns it on again once the table is painted.

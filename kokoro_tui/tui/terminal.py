@@ -1,15 +1,25 @@
-"""Keeps what libraries print off the screen while the UI draws on it."""
+"""The terminal under the UI: what libraries print stays off it, and the program ends with it."""
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kokoro_tui.store.log import log_formatter, open_log
 from kokoro_tui.store.paths import log_path
+
+
+def end_with_terminal() -> None:
+    """Let a closed terminal end the program, where a parent such as ``nohup`` had hang-ups ignored, too.
+
+    Nobody can see or leave a UI without its terminal, and its session is offered again. Main thread only.
+    """
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @contextmanager

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.processes import leaves_nothing_running
+from tests.faults.terminal import TerminalProgram
+
 SCRIPT = """
 import os, sys
 from pathlib import Path
@@ -87,3 +90,15 @@ def test_an_error_leaves_a_clean_terminal_and_one_line(tmp_path: Path) -> None:
     assert b"is not an ONNX model" in shown
     assert b"Traceback" not in shown
     assert shown.rindex(b"\x1b[?1049l") < shown.rindex(b"error: "), "the alternate screen is left first"
+
+
+def test_a_closed_terminal_ends_it_though_hang_ups_were_ignored(toy_model: Path, tmp_path: Path) -> None:
+    nohup = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    program = TerminalProgram([str(toy_model)], tmp_path, prelude=nohup)
+    try:
+        program.shows("MiB")
+        program.hang_up()
+        program.process.wait(10)
+        leaves_nothing_running(program.process.pid)
+    finally:
+        program.kill()
