@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.models import toy_kokoro, write
+from tests.python_versions import HAS_KOKORO
 
 
 @pytest.fixture(autouse=True)
@@ -25,9 +26,13 @@ def _private_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
-    """Let interrupts reach what tests start: a job in the background of a shell ignores them, as do its children."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let interrupts and hang-ups reach what tests start.
+
+    A job in the background of a shell ignores the first, one that ``nohup`` starts the second, as do their children.
+    """
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ def real_export(tmp_path_factory: pytest.TempPathFactory) -> Export:
     """
     if ready := os.environ.get("KOKORO_TUI_TEST_MODEL"):
         return Export(Path(ready), None)
+    if not HAS_KOKORO:
+        pytest.skip("only Python 3.11 and 3.12 export a model; KOKORO_TUI_TEST_MODEL may name one")
     folder = tmp_path_factory.mktemp("real")
     private = {
         name: str(folder / name.lower()) for name in ("HF_HOME", "KOKORO_TUI_CACHE", "KOKORO_TUI_STATE")

@@ -12,6 +12,7 @@ from time import monotonic
 import pytest
 
 from tests.cli.conftest import Runner
+from tests.python_versions import needs_kokoro
 
 pytestmark = pytest.mark.real
 
@@ -65,6 +66,7 @@ def test_built_presets_have_the_tables_of_the_source_document(
     assert {name: kilobytes[name] for name in expected} == expected
 
 
+@needs_kokoro
 def test_an_optimized_model_is_verified_against_the_weights_that_it_was_made_of(
     kokoro_tui: Runner, real_model: Path, tmp_path: Path
 ) -> None:

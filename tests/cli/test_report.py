@@ -166,6 +166,7 @@ def test_a_page_too_large_to_mail_is_noted(
     assert "with fewer sentences, voices or candidates it is smaller" in outcome.err
 
 
+@needs_kokoro
 @pytest.mark.real
 def test_the_real_model_gives_a_page_that_plays(kokoro_tui: Runner, real_model: Path) -> None:
     words = ("report", real_model, "--preset", "w8", "--text", "Six ships.", "--voice", "jf_alpha", "--json")

@@ -15,8 +15,9 @@ from kokoro_tui.core.trials import TrialKind, TrialRow
 from kokoro_tui.graph.read_inventory import read_inventory
 from kokoro_tui.store.trial_table import append_rows
 from tests.conftest import Export
+from tests.python_versions import needs_kokoro
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, needs_kokoro]
 
 LINES = r"""
 uv run kokoro-onnx --help

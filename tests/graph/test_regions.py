@@ -28,6 +28,7 @@ from kokoro_tui.workbench import Workbench
 from tests.core.test_regions import BETWEEN, both, chain
 from tests.graph.single_ops import normal, run
 from tests.models import write
+from tests.python_versions import needs_kokoro
 
 FP32, FP16, INT8, W8 = Precision
 
@@ -113,6 +114,7 @@ def test_the_fp16_preset_needs_fewer_than_three_hundred_casts(real_inventory: In
     assert max(spread.values()) == 1
 
 
+@needs_kokoro
 @pytest.mark.real
 def test_regions_sound_as_good_as_islands(real_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What lies between FP16 nodes and follows them loses nothing that node-by-node casting would keep."""

@@ -97,6 +97,7 @@ def test_trials_are_given_the_ranges_of_their_nodes_alone(toy_model: Path, signa
     assert tuple(found.ranges) == ("style", "/encoder/style/Gemm_output_0")
 
 
+@needs_kokoro
 @pytest.mark.real
 @pytest.mark.parametrize(("name", "mib", "casts"), [("uint8", 153.4, 0), ("uint8f16", 104.0, 370)])
 def test_the_static_presets_of_the_real_model(

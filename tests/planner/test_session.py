@@ -22,6 +22,7 @@ from kokoro_tui.speech.utterance import prepare
 from kokoro_tui.store.paths import cache_folder
 from kokoro_tui.workbench import Workbench
 from tests.planner.conftest import CLIPS, InlineTasks
+from tests.python_versions import needs_kokoro
 from tests.tui.conftest import named_model
 
 STYLE = "/encoder/style/Gemm"
@@ -260,6 +261,7 @@ def test_no_time_and_no_question_are_refused(bench: Workbench) -> None:
         session_of(bench, None)
 
 
+@needs_kokoro
 @pytest.mark.real
 def test_a_plan_of_the_real_model(real_model: Path) -> None:
     """Only the first block of the pitch predictor is free: probed, chosen, built and heard on one short clip."""

@@ -27,6 +27,7 @@ def test_an_unwritable_target_is_refused_before_the_weights_are_read(tmp_path: P
         )
 
 
+@needs_kokoro
 @pytest.mark.real
 @pytest.mark.parametrize("last_stage", ["reading the weights", "tracing the torch model"])
 def test_an_interrupt_leaves_the_old_file_and_nothing_else(

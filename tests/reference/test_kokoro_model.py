@@ -57,6 +57,7 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     assert caught.value.hint == 'pip install "kokoro-tui[export]"'
 
 
+@needs_kokoro
 @pytest.mark.real
 def test_weights_of_another_model_are_refused_by_name(bundled_weights: Weights) -> None:
     parameters = dict(bundled_weights.parameters)
@@ -68,6 +69,7 @@ def test_weights_of_another_model_are_refused_by_name(bundled_weights: Weights) 
         build_model(parameters)
 
 
+@needs_kokoro
 @pytest.mark.real
 def test_the_bundle_fills_every_parameter_and_no_other(bundled_weights: Weights) -> None:
     model = build_model(bundled_weights.parameters)

@@ -32,6 +32,7 @@ from kokoro_tui.trials import context as trial_context
 from kokoro_tui.trials.context import Tensor, TrialContext, prepare_context, run_piece
 from kokoro_tui.trials.evaluate import Evaluator, TrialSpec
 from tests.models import HIDDEN, ToyGraph, toy_kokoro, write
+from tests.python_versions import needs_kokoro
 from tests.trials.conftest import clip
 
 KINDS = tuple(TrialKind)
@@ -249,6 +250,7 @@ def test_an_impossible_precision_is_refused(toy_model: Path, toy_context: TrialC
         Evaluator(toy_context).evaluate(spec)
 
 
+@needs_kokoro
 @pytest.mark.real
 def test_real_trials_equal_whole_model_runs(real_model: Path, tmp_path: Path) -> None:
     """Fourteen nodes across bert, predictor, F0, decoder and generator, every kind that they can take."""

@@ -45,7 +45,7 @@ async def open_page(opened: Opened) -> None:
 async def test_the_page_takes_over_and_gives_back(
     open_app: Open, toy_model: Path, voice: str, player: FakePlayer
 ) -> None:
-    async with open_app(toy_model, text="hello there", voice=voice) as opened:
+    async with open_app(toy_model, voice=voice) as opened:
         await build(opened)
         await opened.press("p", "tab")
         assert player.now.playing
@@ -80,7 +80,7 @@ async def test_the_page_takes_over_and_gives_back(
 async def test_a_page_that_is_open_before_the_build_plays_it(
     open_app: Open, toy_model: Path, voice: str, player: FakePlayer
 ) -> None:
-    async with open_app(toy_model, text="hello there", voice=voice) as opened:
+    async with open_app(toy_model, voice=voice) as opened:
         await open_page(opened)
         await opened.press("escape")
         assert shown(opened).labels == ()
@@ -96,7 +96,7 @@ async def test_a_page_that_is_open_before_the_build_plays_it(
 async def test_a_blind_test_is_heard_on_the_page_without_its_answer(
     open_app: Open, toy_model: Path, voice: str, player: FakePlayer
 ) -> None:
-    async with open_app(toy_model, text="hello there", voice=voice) as opened:
+    async with open_app(toy_model, voice=voice) as opened:
         await build(opened)
         await open_page(opened)
         await opened.press("escape", "B")

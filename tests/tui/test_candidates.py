@@ -11,7 +11,7 @@ from textual.widgets import DataTable
 from kokoro_tui.core.plan import PrecisionPlan
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.errors import InputError, WorkError
-from kokoro_tui.speech.sentences import Speech
+from kokoro_tui.speech.sentences import Speech, load_sentences
 from kokoro_tui.tui.candidates import Candidate, Candidates, Stage
 from kokoro_tui.tui.commands import find_commands
 from kokoro_tui.tui.messages import CandidateOffered
@@ -296,13 +296,14 @@ async def test_nothing_to_hear_is_said(open_app: Open, toy_model: Path, player: 
 async def test_a_real_child_renders_two_sentences(
     open_app: Open, toy_model: Path, voice: str, player: FakePlayer
 ) -> None:
-    async with open_app(toy_model, text="hello", voice=voice) as opened:
-        opened.main._more = (Speech("good morning", voice),)
+    first, second = load_sentences()[:2]
+    async with open_app(toy_model, text=first, voice=voice) as opened:
+        opened.main._more = (Speech(second, voice),)
         await keep(opened, STYLE, "i")
         await ready(opened)
         found = opened.main.candidates.get(1)
         assert found is not None and found.result is not None
         assert found.result.final_bytes == found.estimated_bytes
-        assert [clip.speech.text for clip in found.result.clips] == ["hello", "good morning"]
+        assert [clip.speech.text for clip in found.result.clips] == [first, second]
         assert all(clip.figures.mel_distance > 0 for clip in found.result.clips)
         assert found.latency is not None and found.latency > 0

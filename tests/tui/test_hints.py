@@ -29,7 +29,7 @@ def test_every_binding_has_a_name_and_says_what_it_does() -> None:
 async def test_the_footer_is_true_for_what_has_the_focus(
     open_app: Open, toy_model: Path, voice: str, player: FakePlayer
 ) -> None:
-    async with open_app(toy_model, size=(160, 40), text="hello there", voice=voice) as opened:
+    async with open_app(toy_model, size=(160, 40), voice=voice) as opened:
         assert "f FP16" in footer(opened)
         assert "Play" not in footer(opened)
         assert "esc" not in footer(opened)

@@ -13,6 +13,7 @@ from kokoro_tui.core.precision import Precision
 from kokoro_tui.errors import WorkError
 from kokoro_tui.jobs import tasks
 from kokoro_tui.jobs.child import Progress
+from kokoro_tui.speech.sentences import load_sentences
 from kokoro_tui.store.settings import load_settings
 from kokoro_tui.tui.audition import Auditioner, AuditionResult, Speech
 from kokoro_tui.tui.formats import short_path
@@ -20,6 +21,7 @@ from kokoro_tui.tui.messages import PlayerFailed
 from kokoro_tui.tui.screens.speech import SpeechScreen
 from kokoro_tui.tui.widgets.player_bar import PlayerBar
 from kokoro_tui.workbench import Workbench
+from tests.python_versions import needs_kokoro
 from tests.tui.conftest import FakePlayer, Open, Opened, named_model
 
 STYLE = "/encoder/style/Gemm"
@@ -36,6 +38,7 @@ async def build(opened: Opened) -> AuditionResult:
     return result
 
 
+@needs_kokoro
 async def test_a_build_is_measured_written_and_can_be_heard(
     open_app: Open, toy_model: Path, voice: str, player: FakePlayer
 ) -> None:
@@ -71,7 +74,7 @@ async def test_a_build_is_measured_written_and_can_be_heard(
 async def test_a_change_makes_the_build_out_of_date(
     open_app: Open, toy_model: Path, voice: str, player: FakePlayer
 ) -> None:
-    async with open_app(toy_model, text="hello there", voice=voice) as opened:
+    async with open_app(toy_model, voice=voice) as opened:
         await build(opened)
         await opened.press("f")
         assert "the plan has changed since" in opened.screen_text
@@ -85,7 +88,7 @@ async def test_without_a_device_it_is_said_once_and_the_paths_are_shown(
     open_app: Open, toy_model: Path, voice: str, player: FakePlayer
 ) -> None:
     player.silence_reason = "no sound: PortAudio is missing; install it"
-    async with open_app(toy_model, size=(200, 60), text="hello there", voice=voice) as opened:
+    async with open_app(toy_model, size=(200, 60), voice=voice) as opened:
         result = await build(opened)
         assert opened.toasts == [player.silence_reason]
         shown = opened.main.player_bar.text
@@ -106,7 +109,7 @@ async def test_a_build_can_be_stopped(
     open_app: Open, toy_model: Path, voice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "audition_text", _never_ends)
-    async with open_app(toy_model, text="hello", voice=voice) as opened:
+    async with open_app(toy_model, voice=voice) as opened:
         await opened.press("f", "b")
         await opened.until(lambda: "rewrite" in opened.screen_text)
         await opened.press("b")
@@ -121,7 +124,7 @@ async def test_leaving_ends_a_build(
     open_app: Open, toy_model: Path, voice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "audition_text", _never_ends)
-    async with open_app(toy_model, text="hello", voice=voice) as opened:
+    async with open_app(toy_model, voice=voice) as opened:
         await opened.press("b")
         await opened.until(lambda: "rewrite" in opened.screen_text)
         await opened.pilot.press("q")
@@ -129,7 +132,7 @@ async def test_leaving_ends_a_build(
 
 
 async def test_a_voice_that_does_not_exist_is_an_error_that_loses_nothing(open_app: Open, toy_model: Path) -> None:
-    async with open_app(toy_model, text="hello", voice="nobody_at_all") as opened:
+    async with open_app(toy_model, voice="nobody_at_all") as opened:
         opened.place_cursor(STYLE)
         await opened.press("w", "b")
         await opened.until(lambda: opened.toasts)
@@ -151,7 +154,7 @@ async def test_a_model_that_does_not_speak_is_built_without_audio(open_app: Open
 async def test_a_device_that_fails_is_a_message(
     open_app: Open, toy_model: Path, voice: str, player: FakePlayer
 ) -> None:
-    async with open_app(toy_model, text="hello there", voice=voice) as opened:
+    async with open_app(toy_model, voice=voice) as opened:
         await build(opened)
         opened.main.post_message(PlayerFailed(WorkError("the audio device went away", "play again")))
         await opened.pilot.pause()
@@ -183,7 +186,8 @@ def test_the_original_is_rendered_once_for_each_text(toy_model: Path, voice: str
         auditioner.run(plan, [Speech(text, voice)], lambda stage, _share: seen.append(stage), threading.Event())
         return seen
 
-    stages = [stages_of(text) for text in ("hello", "hello", "goodbye")]
+    first, second = load_sentences()[:2]
+    stages = [stages_of(text) for text in (first, first, second)]
     assert ["render original" in seen for seen in stages] == [True, False, True]
 
 

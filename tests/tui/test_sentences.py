@@ -15,6 +15,7 @@ from kokoro_tui.store.sentence_file import read_user_sentences, write_user_sente
 from kokoro_tui.tui.screens.speaking import SpeakingScreen
 from kokoro_tui.tui.screens.speech import SpeechScreen
 from kokoro_tui.tui.sentences import Sentences
+from tests.python_versions import needs_kokoro
 from tests.tui.conftest import FakePlayer, Open, Opened
 from tests.tui.renderings import FakeAuditions, install
 
@@ -176,6 +177,7 @@ async def test_what_is_heard_follows_or_is_marked(
         assert auditions.runs[-1][1] == (Speech("good morning", "v"),)
 
 
+@needs_kokoro
 def test_phonemes_are_read_in_a_process_that_can_be_ended() -> None:
     reader = PhonemeReader()
     try:

@@ -22,7 +22,7 @@ async def run_trials(opened: Opened, *keys: str) -> None:
 
 
 async def test_trials_of_the_marked_rows_fill_their_cells(open_app: Open, toy_model: Path, voice: str) -> None:
-    async with open_app(toy_model, text="hello there", voice=voice) as opened:
+    async with open_app(toy_model, voice=voice) as opened:
         opened.place_cursor(POST)
         await opened.press("v")
         await run_trials(opened)
@@ -34,7 +34,7 @@ async def test_trials_of_the_marked_rows_fill_their_cells(open_app: Open, toy_mo
 
 
 async def test_the_prediction_follows_the_trials(open_app: Open, toy_model: Path, voice: str) -> None:
-    async with open_app(toy_model, text="hello there", voice=voice) as opened:
+    async with open_app(toy_model, voice=voice) as opened:
         opened.place_cursor(POST)
         await opened.press("i", "v")
         await run_trials(opened)
@@ -60,7 +60,7 @@ def test_what_trials_need_is_loaded_by_other_processes(toy_model: Path, voice: s
 import asyncio, sys
 from kokoro_tui.tui.app import KokoroTuiApp
 async def main():
-    app = KokoroTuiApp({str(toy_model)!r}, text="hello there", voice={voice!r})
+    app = KokoroTuiApp({str(toy_model)!r}, voice={voice!r})
     async with app.run_test() as pilot:
         while app.main.work is None or not app.main.table.row_count:
             await pilot.pause(0.01)

@@ -71,7 +71,7 @@ async def test_rows_of_the_other_process_come_in(
 async def test_its_own_run_is_refused_and_nothing_is_written(
     open_app: Open, toy_model: Path, voice: str, writer: subprocess.Popen[str]
 ) -> None:
-    async with open_app(toy_model, text="hello there", voice=voice) as opened:
+    async with open_app(toy_model, voice=voice) as opened:
         await opened.until(lambda: opened.main.trial_panel.view.writer)
         await opened.press("t", "enter")
         await opened.until(lambda: any("is in use" in toast for toast in opened.toasts))
