@@ -177,7 +177,7 @@ def _missing_package(error: ImportError, language: str) -> InputError:
         return InputError(
             "text cannot be turned into phonemes on Python "
             f"{platform.python_version()}: misaki, which does it, has no release for 3.13 and later",
-            "give phonemes instead of text, or use Python 3.11 or 3.12",
+            "say a sentence that ships, give phonemes instead, or use Python 3.11 or 3.12",
         )
     packages = f'"misaki[{language}]"' if language in ("ja", "zh") else "misaki phonemizer-fork espeakng-loader"
     return InputError(
