@@ -13,6 +13,7 @@ from kokoro_tui.store.paths import cache_folder
 from tests.faults.budget import rounds, seeded
 from tests.faults.processes import finish, interrupt, start
 from tests.models import toy_kokoro, write
+from tests.python_versions import needs_kokoro
 
 LOADED_SECONDS = 3.0
 """How soon it must be over where all cores are busy, as they are in a test run; 1 s where nothing else runs."""
@@ -94,6 +95,7 @@ def stops(name: str, words: list[str], folder: Path, longest: float, random: Ran
     assert all(seconds < LOADED_SECONDS for seconds in took), took
 
 
+@needs_kokoro
 @pytest.mark.parametrize("name", _ON_TOYS)
 def test_on_a_small_model(name: str, tmp_path: Path, voice: str) -> None:
     model = write(toy_kokoro(), tmp_path / "toy.onnx")
@@ -103,6 +105,7 @@ def test_on_a_small_model(name: str, tmp_path: Path, voice: str) -> None:
 
 
 @pytest.mark.real
+@needs_kokoro
 @pytest.mark.parametrize("name", COMMANDS)
 def test_on_the_real_model(name: str, tmp_path: Path, voice: str, real_model: Path) -> None:
     if name == "plan":

@@ -11,6 +11,7 @@ import pytest
 from tests.faults.processes import leaves_nothing_running
 from tests.faults.terminal import TerminalProgram
 from tests.faults.test_cancel import LOADED_SECONDS
+from tests.python_versions import needs_kokoro
 
 _SPOKEN = "Six sleek swans swam swiftly southwards, and seven more came after them."
 _ESCAPE, _ENTER, _RIGHT = "\x1b", "\r", "\x1b[C"
@@ -47,6 +48,7 @@ def start_trials(program: TerminalProgram) -> None:
 
 
 @pytest.mark.real
+@needs_kokoro
 @pytest.mark.parametrize("stage", ["render original", "rewrite", "render candidate"])
 def test_escape_stops_a_build(screen: TerminalProgram, stage: str) -> None:
     screen.send("fb")
@@ -55,6 +57,7 @@ def test_escape_stops_a_build(screen: TerminalProgram, stage: str) -> None:
 
 
 @pytest.mark.real
+@needs_kokoro
 @pytest.mark.parametrize("stage", ["preparing", "reference", "of 662"])
 def test_t_stops_trials(screen: TerminalProgram, stage: str) -> None:
     start_trials(screen)
@@ -65,6 +68,7 @@ def test_t_stops_trials(screen: TerminalProgram, stage: str) -> None:
 
 
 @pytest.mark.real
+@needs_kokoro
 def test_q_ends_a_build_and_trials(screen: TerminalProgram) -> None:
     screen.send("b")
     start_trials(screen)

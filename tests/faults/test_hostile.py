@@ -17,6 +17,7 @@ from kokoro_tui.store.paths import state_folder
 from tests.faults.processes import finish
 from tests.faults.terminal import TerminalProgram
 from tests.models import toy_kokoro, write
+from tests.python_versions import needs_kokoro
 
 _NAMES = (
     "\x1b]0;evil title\x07", "\x1b[31mevil red", "\x1b[2Jevil", "\u202eevil", "\u2066evil", "\x9b31mevil",
@@ -46,6 +47,7 @@ def harmful(text: str) -> set[str]:
     return {c for c in text if unicodedata.category(c) in ("Cc", "Cf") and c not in "\n\t"}
 
 
+@needs_kokoro
 def test_the_terminal_is_never_sent_what_a_name_holds(hostile_model: Path, tmp_path: Path, voice: str) -> None:
     program = TerminalProgram([str(hostile_model), "--text", "hello", "--voice", voice], tmp_path, (160, 48))
     try:
@@ -61,6 +63,7 @@ def test_the_terminal_is_never_sent_what_a_name_holds(hostile_model: Path, tmp_p
     assert [piece for piece in _HARMFUL if piece in drawn] == []
 
 
+@needs_kokoro
 @pytest.mark.parametrize(
     "words",
     [
@@ -87,6 +90,7 @@ def test_no_command_writes_what_a_name_holds(
         assert harmful(text.read_text()) == set()
 
 
+@needs_kokoro
 def test_the_report_shows_names_as_text(hostile_model: Path, tmp_path: Path, voice: str) -> None:
     words = ["report", str(hostile_model), "--preset", "w8", "--text", "<b>evil</b>", "--voice", voice]
     finish([*words, "--output", "page"], tmp_path)
@@ -107,6 +111,7 @@ def test_the_log_is_safe_to_look_at() -> None:
     assert harmful(stream.getvalue()) == set()
 
 
+@needs_kokoro
 @pytest.mark.parametrize(
     "words", [["trial-quantization", "--only", "conv_post"], ["export-optimized", "--preset", "w8"]]
 )
@@ -118,6 +123,7 @@ def test_the_log_holds_no_text_of_the_user(words: list[str], tmp_path: Path, voi
             assert not any(word in path.read_text(errors="replace") for word in ("xylophone", "secret", "☃"))
 
 
+@needs_kokoro
 def test_an_audition_leaves_no_text_in_the_log(tmp_path: Path, voice: str) -> None:
     model = write(toy_kokoro(), tmp_path / "toy.onnx")
     program = TerminalProgram([str(model), "--text", "xylophone secret", "--voice", voice], tmp_path)

@@ -22,6 +22,7 @@ from tests.faults.budget import rounds, seeded
 from tests.faults.processes import finish, kill_after, leaves_nothing_running, session_members, start
 from tests.faults.terminal import TerminalProgram
 from tests.models import toy_kokoro, write
+from tests.python_versions import needs_kokoro
 
 OUTPUT = "small.onnx"
 
@@ -78,6 +79,7 @@ def test_builds_of_the_real_model(tmp_path: Path, real_model: Path) -> None:
     builds(real_model, tmp_path, seeded("real builds"), rounds(2, 30))
 
 
+@needs_kokoro
 def test_trials_are_neither_lost_nor_repeated(tmp_path: Path, voice: str) -> None:
     model, random = write(toy_kokoro(), tmp_path / "toy.onnx"), seeded("trials")
     words = ["trial-quantization", str(model), "--eval-text", "hello", "--eval-voice", voice, "--workers", "2"]
@@ -110,6 +112,7 @@ def test_trials_are_neither_lost_nor_repeated(tmp_path: Path, voice: str) -> Non
     assert len(names) == len(set(names))
 
 
+@needs_kokoro
 def test_a_killed_worker_does_not_end_the_trials(tmp_path: Path, voice: str) -> None:
     """What runs out of memory is killed from outside: the run goes on with fewer workers and has every row."""
     model, table = write(toy_kokoro(), tmp_path / "toy.onnx"), tmp_path / "quantization-trials.csv"
@@ -201,6 +204,7 @@ def test_the_meta_file_never_tears(tmp_path: Path, voice: str) -> None:
 
 
 @pytest.mark.real
+@needs_kokoro
 def test_exports_of_the_real_model(tmp_path: Path, real_model: Path) -> None:
     random, words = seeded("exports"), ["export", "--output-path", OUTPUT, "--no-score-difference"]
     output = tmp_path / OUTPUT
@@ -212,6 +216,7 @@ def test_exports_of_the_real_model(tmp_path: Path, real_model: Path) -> None:
         output.write_bytes(b"an earlier export")
 
 
+@needs_kokoro
 def test_reports(tmp_path: Path, voice: str) -> None:
     model, random = write(toy_kokoro(), tmp_path / "toy.onnx"), seeded("reports")
     words = ["report", str(model), "--preset", "w8", "--text", "hello", "--voice", voice, "--output", "page"]

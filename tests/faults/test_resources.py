@@ -16,6 +16,7 @@ from kokoro_tui.store.lock import Owner
 from kokoro_tui.store.trial_table import read_trials
 from tests.faults.disks import filled, make_read_only, mounted
 from tests.models import toy_kokoro, write
+from tests.python_versions import needs_kokoro
 
 _PAGE = 4096
 
@@ -69,6 +70,7 @@ def test_a_full_disk_is_one_message_and_work_goes_on_when_there_is_room(
     assert (small_disk / name).stat().st_size > 0
 
 
+@needs_kokoro
 def test_a_disk_that_fills_up_during_the_trials_keeps_every_finished_one(
     toy: Path, small_disk: Path, voice: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,6 +93,7 @@ def test_a_disk_that_fills_up_during_the_trials_keeps_every_finished_one(
     assert all(rows[key] == row for key, row in kept.table.rows.items())
 
 
+@needs_kokoro
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_read_only_file_system_is_one_message(
     name: str, toy: Path, small_disk: Path, voice: str, capsys: pytest.CaptureFixture[str]
@@ -100,6 +103,7 @@ def test_a_read_only_file_system_is_one_message(
     assert "Read-only file system" in told(capsys)
 
 
+@needs_kokoro
 def test_without_room_for_the_cache_the_trials_say_so(
     toy: Path, tmp_path: Path, small_disk: Path, voice: str, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,

@@ -20,6 +20,7 @@ from tests.faults.budget import seconds, seeded
 from tests.faults.processes import leaves_nothing_running
 from tests.faults.terminal import Footprint, TerminalProgram
 from tests.models import toy_kokoro, write
+from tests.python_versions import needs_kokoro
 
 _ESCAPE, _ENTER, _TAB, _UP, _DOWN, _PAGE_DOWN, _HOME = "\x1b", "\r", "\t", "\x1b[A", "\x1b[B", "\x1b[6~", "\x1b[H"
 _KEYS = (
@@ -218,6 +219,7 @@ def null_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(config))
 
 
+@needs_kokoro
 def test_a_small_model(tmp_path: Path, voice: str) -> None:
     model = write(toy_kokoro(), tmp_path / "toy.onnx")
     longest = seconds(25, 600)
@@ -225,6 +227,7 @@ def test_a_small_model(tmp_path: Path, voice: str) -> None:
 
 
 @pytest.mark.real
+@needs_kokoro
 def test_the_real_model(tmp_path: Path, voice: str, real_model: Path) -> None:
     model = tmp_path / "kokoro.onnx"  # of its own, so that no other test finds its trials
     copy(real_model, model)
