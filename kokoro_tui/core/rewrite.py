@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from weakref import WeakValueDictionary
 
 from kokoro_tui.core.calibration import INTEGERS
 from kokoro_tui.core.inventory import Inventory, NodeInfo
@@ -60,6 +61,10 @@ class NodeRewrite:
     """Values that it produces quantized with their calibrated scale."""
 
 
+_shared: WeakValueDictionary[tuple[int, WeightType, WeightType | None], Rewriter] = WeakValueDictionary()
+"""Several thousand rewrites are the same for the sizes, the linter and the planner."""
+
+
 class Rewriter:
     """The rewrite rules for one model and one way of quantizing.
 
@@ -82,8 +87,13 @@ class Rewriter:
 
     @classmethod
     def of(cls, inventory: Inventory, plan: PrecisionPlan) -> Rewriter:
-        """The rules by which ``plan`` is built."""
-        return cls(inventory, plan.weight_type, plan.calibration.activation_type if plan.calibration else None)
+        """The rules by which ``plan`` is built; all who ask share them, from any thread, while one of them does."""
+        static_type = plan.calibration.activation_type if plan.calibration else None
+        rules = (id(inventory), plan.weight_type, static_type)  # an inventory lives as long as its rewriter
+        found = _shared.get(rules)
+        if found is None:
+            found = _shared[rules] = cls(inventory, plan.weight_type, static_type)
+        return found
 
     def serves(self, plan: PrecisionPlan) -> bool:
         """Whether ``plan`` is built by these rules."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -354,3 +355,15 @@ def test_the_toy_model_still_speaks(precision: Precision, tolerance: float, toy_
         sounds.append(run(onnx.ModelProto.FromString(harness.model), **feeds, **noise)[0])
     error = np.sqrt(np.mean((sounds[0] - sounds[1]) ** 2)) / np.sqrt(np.mean(sounds[0] ** 2))
     assert 0 < error < tolerance
+
+
+def test_who_asks_for_the_same_rules_shares_them(toy_model: Path) -> None:
+    inventory = read_inventory(toy_model)
+    rules = Rewriter.of(inventory, PrecisionPlan())
+    assert Rewriter.of(inventory, everything_at(inventory, FP16)) is rules
+    unsigned = Rewriter.of(inventory, PrecisionPlan(weight_type=WeightType.QUINT8))
+    assert unsigned is not rules and unsigned.weight_type is WeightType.QUINT8
+    assert Rewriter.of(read_inventory(toy_model), PrecisionPlan()) is not rules
+    gone = weakref.ref(rules)
+    del rules
+    assert gone() is None, "nobody needs them any more"
