@@ -14,6 +14,7 @@ from kokoro_tui.errors import WorkError
 from kokoro_tui.jobs import tasks
 from kokoro_tui.jobs.child import Progress
 from kokoro_tui.speech.sentences import load_sentences
+from kokoro_tui.store.paths import cache_folder
 from kokoro_tui.store.settings import load_settings
 from kokoro_tui.tui.audition import Auditioner, AuditionResult, Speech
 from kokoro_tui.tui.formats import short_path
@@ -92,12 +93,27 @@ async def test_without_a_device_it_is_said_once_and_the_paths_are_shown(
         result = await build(opened)
         assert opened.toasts == [player.silence_reason]
         shown = opened.main.player_bar.text
-        assert result.original_wav is not None and short_path(result.original_wav) in shown
-        assert result.candidate_wav is not None and short_path(result.candidate_wav) in shown
+        assert result.original_wav is not None and result.candidate_wav is not None
+        assert f"{short_path(result.original_wav.parent)}/\n" in shown
+        assert result.original_wav.name in shown and result.candidate_wav.name in shown
         assert player.silence_reason in shown
         await opened.press("f", "b")
         await opened.until(lambda: opened.main.player_bar.building is None)
         assert len(opened.toasts) == 1
+
+
+async def test_on_a_small_screen_without_a_device_both_names_are_readable(
+    open_app: Open, toy_model: Path, voice: str, player: FakePlayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    player.silence_reason = "no sound: PortAudio is missing; install it"
+    # As long as a path in a user's own folder.
+    monkeypatch.setenv("HOME", str(cache_folder().parent))
+    async with open_app(toy_model, size=(80, 24), voice=voice) as opened:
+        result = await build(opened)
+        opened.app.clear_notifications()
+        assert result.original_wav is not None and result.candidate_wav is not None
+        names = f"{result.original_wav.name}  {result.candidate_wav.name}"
+        await opened.until(lambda: names in opened.screen_text)
 
 
 def _never_ends(*arguments: Any, progress: Progress, **options: Any) -> None:

@@ -50,12 +50,15 @@ def hearing(analysis: Analysis, played: PlayerState | None, gain_db: float) -> s
 
 
 def files(result: AuditionResult, index: int) -> list[str]:
-    """Where both renderings lie; their file names say which is which."""
-    return [short_path(p) for clip in result.clips[index : index + 1] for p in (clip.original_wav, clip.candidate_wav)]
+    """Where both renderings lie: the folder once, since it alone takes two lines of a small screen."""
+    if not result.clips:
+        return []
+    clip = result.clips[index]
+    return [f"{short_path(clip.original_wav.parent)}/", f"{clip.original_wav.name}  {clip.candidate_wav.name}"]
 
 
 def folder(result: AuditionResult, index: int) -> str:
-    """Where both renderings lie, in short."""
+    """The folder that both renderings lie in."""
     return f"WAVs in {short_path(result.clips[index].original_wav.parent)}"
 
 
