@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from kokoro_tui.trials.run import TrialControl, TrialProgress
     from kokoro_tui.tui.audition import AuditionResult
     from kokoro_tui.tui.sentences import Sentences
-    from kokoro_tui.tui.trial_worker import TrialWish
     from kokoro_tui.workbench import Workbench
 
 
@@ -259,7 +258,9 @@ class TrialsFollowed(Message):
 class TrialsRefused(Message):
     """The table on the disk is of another run."""
 
-    wish: TrialWish
+    output_path: Path
+    keys: tuple[str, ...]
+    """The nodes that were to be tried."""
     error: KokoroTuiError
 
 

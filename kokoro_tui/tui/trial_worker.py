@@ -62,7 +62,7 @@ def drain(bench: Workbench, wish: TrialWish, post: Callable[[Message], object]) 
             session = TrialSession(bench, request)
         except InputError as error:
             if wish.output_path.exists() and not wish.fresh and "--fresh" in error.hint:
-                post(TrialsRefused(wish, error))
+                post(TrialsRefused(wish.output_path, wish.keys, error))
                 return
             raise
         post(TrialsPrepared(session.control, session.table, wish.output_path, session.notes))

@@ -203,8 +203,8 @@ class TriallingScreen(FilesScreen):
 
         def answered(answer: str | None) -> None:
             if answer == _FRESH:
-                self.bench.trials_path = event.wish.output_path
-                self._start_trials(event.wish.keys, fresh=True)
+                self.bench.trials_path = event.output_path
+                self._start_trials(event.keys, fresh=True)
 
         self.app.push_screen(TrialsDialog(f"{event.error.message}.", answers), answered)
 
