@@ -47,18 +47,20 @@ def prepare_main_process() -> None:
 def run_in_child(
     target: Callable[..., Result],
     *args: Any,
-    on_progress: Progress | None = None,
+    on_progress: Callable[..., object] | None = None,
     cancel: threading.Event | None = None,
     log_path: Path | None = None,
+    has_children: bool = False,
     **kwargs: Any,
 ) -> Result:
     """Call ``target(*args, progress=..., **kwargs)`` in a child process and wait for what it returns.
 
     Args:
         target: A module-level function that takes ``progress``.
-        on_progress: Receives the child's progress, on the calling thread.
+        on_progress: Receives what the child hands to ``progress``, on the calling thread; a ``Progress`` as a rule.
         cancel: Set it from anywhere to end the child.
         log_path: Where what the child prints is appended; thrown away if None.
+        has_children: Whether the child starts processes of its own, which end when it does.
 
     Raises:
         KokoroTuiError: What the child raised.
@@ -69,7 +71,7 @@ def run_in_child(
     receiver, sender = context.Pipe(duplex=False)
     # Pickled here, so that the child imports the target's module when its output goes to the log already.
     call = pickle.dumps((target, args, kwargs))
-    process = context.Process(target=_child_main, args=(sender, log_path, call), daemon=True)
+    process = context.Process(target=_child_main, args=(sender, log_path, call), daemon=not has_children)
     with interrupts_held():
         process.start()
     sender.close()
@@ -116,7 +118,7 @@ def _interrupts_noted() -> Iterator[None]:
 
 
 def _receive(
-    receiver: Connection, process: Any, on_progress: Progress | None, cancel: threading.Event | None
+    receiver: Connection, process: Any, on_progress: Callable[..., object] | None, cancel: threading.Event | None
 ) -> object:
     while True:
         if cancel is not None and cancel.is_set():
@@ -165,8 +167,8 @@ def _tidy_up(given: Iterable[object]) -> None:
 def _child_main(sender: Connection, log_path: Path | None, call: bytes) -> None:
     isolate_child(log_path)
 
-    def progress(stage: str, share: float) -> None:
-        sender.send(("progress", (stage, share)))
+    def progress(*told: object) -> None:
+        sender.send(("progress", told))
 
     def run() -> object:
         target, args, kwargs = pickle.loads(call)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from kokoro_tui.engine.signature import Signature
 from kokoro_tui.errors import InputError
-from kokoro_tui.jobs.child import Progress
 from kokoro_tui.speech.sentences import load_sentences
 from kokoro_tui.speech.utterance import Utterance, prepare
 from kokoro_tui.speech.voices import list_voices
@@ -15,17 +14,15 @@ VOICES = ("jf_alpha", "jm_kumo", "jf_nezumi")
 """Voices that take turns, where they are on this machine; others take their places."""
 
 
-def planning_clips(signature: Signature, *, progress: Progress) -> tuple[Utterance, ...]:
+def planning_clips(signature: Signature) -> tuple[Utterance, ...]:
     """The planning set, shortest sentence first, in three voices or in as many as there are.
 
     Args:
         signature: Of the model that will say them.
-        progress: Receives one stage.
 
     Raises:
         InputError: There is no voice on this machine.
     """
-    progress("phonemes", 0.0)
     names = [voice.name for voice in list_voices()]
     chosen = [*(name for name in VOICES if name in names), *(name for name in names if name not in VOICES)][
         : len(VOICES)

@@ -15,7 +15,6 @@ from kokoro_tui.core.sizing import MIB, Sizer
 from kokoro_tui.core.trials import TrialTable
 from kokoro_tui.engine.session import Rendering
 from kokoro_tui.errors import Cancelled, InputError, WorkError
-from kokoro_tui.jobs.child import run_in_child
 from kokoro_tui.planner.clips import MEASURED, planning_clips
 from kokoro_tui.planner.knowledge import Knowledge, mean_tokens
 from kokoro_tui.planner.limits import Figures, Limit, LimitKind, MeasuredPlan
@@ -185,7 +184,7 @@ class PlanningSession:
         try:
             with _work_folder() as folder:
                 try:
-                    yield from self._run(self._runner, self._context(folder, self._runner))
+                    yield from self._run(self._runner, self._context(folder))
                     self._complete = True
                 except Ended:
                     self._check_anything_measured()
@@ -194,11 +193,8 @@ class PlanningSession:
         finally:
             self._runner.stop.set()
 
-    def _context(self, folder: Path, runner: Runner) -> PlanContext:
-        # In a child, because the screen's process is to be spared what the G2P imports.
-        probed = self.request.clips or run_in_child(
-            planning_clips, self.signature, cancel=runner.stop, log_path=log_path()
-        )
+    def _context(self, folder: Path) -> PlanContext:
+        probed = self.request.clips or planning_clips(self.signature)
         clips = self.request.clips or probed[:MEASURED]
         source, base = self.workbench.inventory.path, self.request.base
         return PlanContext(source, self.signature, clips, probed, self._values, base.weight_type, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -70,17 +71,18 @@ def drain(
         linter: Of the chosen target, whose obstacles are kept out of the plan; None without a target.
         post: Takes messages from any thread.
     """
-    # The solver, the speech and the worker processes are not needed before.
-    from kokoro_tui.planner.session import FRONTIER_PLANS, PlanningRequest, PlanningSession
+    # None of it is needed before.
+    from kokoro_tui.planner.background import plan_in_child
+    from kokoro_tui.planner.session import FRONTIER_PLANS, PlanningRequest
 
+    cancel = threading.Event()
+    post(PlannerStarted(cancel.set))
     try:
         barred = {} if linter is None else linter.blocked_precisions()
         frontier = FRONTIER_PLANS if wish.limit is None else 0
-        session = PlanningSession(bench, PlanningRequest(wish.limit, wish.minutes, frontier, base, barred))
-        post(PlannerStarted(session.stop))
-        for event in session.events():
-            post(PlannerWent(event.stage, event.share, event.plans))
+        request = PlanningRequest(wish.limit, wish.minutes, frontier, base, barred)
+        result = plan_in_child(bench, request, lambda e: post(PlannerWent(e.stage, e.share, e.plans)), cancel)
     except KokoroTuiError as error:
         post(PlannerEnded(None, error))
     else:
-        post(PlannerEnded(session.result))
+        post(PlannerEnded(result))

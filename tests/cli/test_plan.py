@@ -40,7 +40,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> InlineTasks:
     """Tasks of this process, on two short clips."""
     workers = InlineTasks()
     monkeypatch.setattr("kokoro_tui.planner.session.ProcessTasks", lambda *args: workers)
-    monkeypatch.setattr("kokoro_tui.planner.session.run_in_child", lambda *args, **kwargs: CLIPS)
+    monkeypatch.setattr("kokoro_tui.planner.session.planning_clips", lambda signature: CLIPS)
     return workers
 
 

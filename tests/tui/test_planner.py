@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from textual.widgets import DataTable, Input, Label
 
 from kokoro_tui.core.precision import Precision
-from kokoro_tui.planner.session import PlanningSession
+from kokoro_tui.errors import Cancelled
 from kokoro_tui.store.trial_table import append_rows
 from kokoro_tui.tui.planner_worker import PlannerWish
 from kokoro_tui.tui.screens.planner import PlannerScreen
@@ -31,8 +32,26 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> InlineTasks:
     """Tasks of the planner's thread, on two short clips."""
     workers = InlineTasks()
     monkeypatch.setattr("kokoro_tui.planner.session.ProcessTasks", lambda *args: workers)
-    monkeypatch.setattr("kokoro_tui.planner.session.run_in_child", lambda *args, **kwargs: CLIPS)
+    monkeypatch.setattr("kokoro_tui.planner.session.planning_clips", lambda signature: CLIPS)
+    monkeypatch.setattr("kokoro_tui.planner.background.run_in_child", in_this_process)
     return workers
+
+
+def in_this_process(
+    target: Callable[..., object],
+    *args: object,
+    on_progress: Callable[..., object],
+    cancel: threading.Event,
+    **options: object,
+) -> object:
+    """What a child does; it ends when it tells something."""
+
+    def progress(*told: object) -> None:
+        if cancel.is_set():
+            raise Cancelled
+        on_progress(*told)
+
+    return target(*args, progress=progress)
 
 
 async def ask(opened: Opened) -> PlannerScreen:
@@ -153,23 +172,14 @@ async def test_an_impossible_limit_is_reported(open_app: Open, toy_model: Path, 
         assert opened.app.screen.query_one("#planner-value", Input).has_focus
 
 
-async def test_x_stops_and_keeps_the_best(
-    open_app: Open, toy_model: Path, table: Path, inline: InlineTasks, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sessions: list[PlanningSession] = []
-    original = PlanningSession.events
-
-    def events(self: PlanningSession) -> Iterator[object]:
-        sessions.append(self)
-        yield from original(self)
-
-    def stop(name: str) -> None:
-        if inline.calls.count("solve") == 2:
-            sessions[0].stop()
-
-    monkeypatch.setattr(PlanningSession, "events", events)
-    inline.before = stop
+async def test_x_stops_and_keeps_the_best(open_app: Open, toy_model: Path, table: Path, inline: InlineTasks) -> None:
     async with open_app(toy_model, trials_path=table) as opened:
+
+        def stop(name: str) -> None:
+            if inline.calls.count("solve") == 2:
+                opened.app.call_from_thread(opened.main.stop_planner)
+
+        inline.before = stop
         await ask(opened)
         await opened.press("down", "down")
         await fill(opened, "0.9")
