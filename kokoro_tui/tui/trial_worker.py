@@ -35,13 +35,14 @@ class TrialWish:
     fresh: bool = False
 
 
-def drain(bench: Workbench, wish: TrialWish, post: Callable[[Message], object]) -> None:
+def drain(bench: Workbench, wish: TrialWish, post: Callable[[Message], object], stop: threading.Event) -> None:
     """Run the trials to their end; blocks, so it belongs on a thread of its own.
 
     Args:
         bench: The open model; its own trials are not touched here.
         wish: What to run.
         post: Takes messages from any thread.
+        stop: Set it to end the run while it prepares; afterwards its control does.
     """
     # Nothing before the trials needs them.
     from kokoro_tui.jobs.child import run_in_child
@@ -56,7 +57,7 @@ def drain(bench: Workbench, wish: TrialWish, post: Callable[[Message], object]) 
         clips: tuple[Utterance, ...] = ()
         if bench.signature:
             size = bench.signature.vocabulary_size
-            clips = run_in_child(prepare_clips, wish.text, wish.voice, size, log_path=log_path())
+            clips = run_in_child(prepare_clips, wish.text, wish.voice, size, cancel=stop, log_path=log_path())
         request = TrialRequest(wish.output_path, clips, wish.keys, fresh=wish.fresh)
         try:
             session = TrialSession(bench, request)

@@ -47,8 +47,8 @@ class TriallingScreen(FilesScreen):
     """What trials say, as auditions do."""
     _control: TrialControl | None = None
     """Of the run that goes on; None while it says what it will try."""
-    _stop_early = False
-    """Whether the run is to end as soon as it has a control."""
+    _stop_trials: threading.Event | None = None
+    """Ends the run, also before it has a control."""
     _stop_following: threading.Event | None = None
 
     def action_trials(self) -> None:
@@ -120,20 +120,20 @@ class TriallingScreen(FilesScreen):
             voice=self.speech.voice,
             fresh=fresh,
         )
-        self._stop_early = False
+        self._stop_trials = threading.Event()
         self._show_running(stage="preparing")
-        self._run_trials(wish)
+        self._run_trials(wish, self._stop_trials)
 
     @work(thread=True, exit_on_error=False, group="trials")
-    def _run_trials(self, wish: TrialWish) -> None:
-        drain(self.bench, wish, self.post_message)
+    def _run_trials(self, wish: TrialWish, stop: threading.Event) -> None:
+        drain(self.bench, wish, self.post_message, stop)
 
     # What the run tells
 
     @on(TrialsPrepared)
     def _trials_prepared(self, event: TrialsPrepared) -> None:
         self._control = event.steering
-        if self._stop_early:
+        if self._stop_trials is not None and self._stop_trials.is_set():
             event.steering.stop.set()
         self.bench.trials = event.table
         self.bench.trials_path = event.output_path
@@ -228,6 +228,7 @@ class TriallingScreen(FilesScreen):
     def stop_trials(self) -> None:
         """End a run and its workers, or following somebody else's."""
         self._stop_follow()
-        self._stop_early = True
+        if self._stop_trials is not None:
+            self._stop_trials.set()
         if self._control is not None:
             self._control.stop.set()
