@@ -88,6 +88,18 @@ def open_dialogs(program: TerminalProgram) -> None:
         _type(program, keys, _ESCAPE)
 
 
+def stack_dialogs(program: TerminalProgram) -> None:
+    """Dialogs over dialogs, as the list of commands opens them, drawn in every size: each keeps what it draws."""
+    _type(program, "m")
+    for command in ("help", "candidates", "copy"):
+        _type(program, "\x10", command, _ENTER)
+    _type(program, "\x10")
+    for size in (*_SIZES, _SIZES[-1]):
+        program.resize(*size)
+        sleep(1.0)
+    _type(program, *[_ESCAPE] * 5)
+
+
 def resume_trials(program: TerminalProgram) -> None:
     """Let trials run again, from wherever the keys have led."""
     _type(program, *[_ESCAPE] * 4, "t", _ENTER)
@@ -178,7 +190,9 @@ def soak(model: Path, folder: Path, voice: str, longest: float, random: Random) 
             ask_for_everything(program)
             resume_trials(program)  # the planner has stopped them
             _type(program, "p", _ESCAPE)
+            stack_dialogs(program)
             open_dialogs(program)
+            stack_dialogs(program)
             open_dialogs(program)  # what the first left for the garbage collector is found or taken again
         open_dialogs(program)
         started = resumed = monotonic()

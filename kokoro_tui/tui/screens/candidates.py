@@ -11,7 +11,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.message import Message
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widgets import DataTable, Label
 
 from kokoro_tui.core.plan import PrecisionPlan
@@ -68,7 +68,7 @@ class CandidatesScreen(Dialog[PrecisionPlan]):
         Binding("s", "toggle_rendering", "Stop", id="candidates.stop", tooltip="Stop rendering, or go on with it"),
     ]
 
-    sentence: reactive[int] = reactive(0)
+    sentence: var[int] = var(0)
     """Index of the sentence that is heard."""
 
     @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from textual import on, work
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.worker import Worker, WorkerState
 
 from kokoro_tui.errors import Cancelled, InputError, KokoroTuiError, WorkError
@@ -40,7 +40,7 @@ _CANDIDATE_JOB = "candidate"
 class ComparingScreen(SpeakingScreen):
     """Renders candidates one after another while the screen stays free."""
 
-    candidates: reactive[Candidates] = reactive(Candidates(), init=False)
+    candidates: var[Candidates] = var(Candidates(), init=False)
     """They stay while the session lives."""
     _cancel_rendering: threading.Event | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual import on, work
-from textual.reactive import reactive
+from textual.reactive import var
 
 from kokoro_tui.errors import InputError, KokoroTuiError
 from kokoro_tui.tui.formats import count, short_path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class ListeningScreen(ComparingScreen):
     """Puts candidates to blind tests."""
 
-    summaries: reactive[tuple[RecipeSummary, ...]] = reactive((), init=False)
+    summaries: var[tuple[RecipeSummary, ...]] = var((), init=False)
     """What all blind tests of this model have given."""
     random: RandomBits | None = None
     """Where blind tests draw from; None for the system's randomness."""

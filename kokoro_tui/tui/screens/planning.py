@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual import on, work
-from textual.reactive import reactive
+from textual.reactive import var
 
 from kokoro_tui.errors import Cancelled, WorkError
 from kokoro_tui.tui.formats import distance, mib
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class PlanningScreen(ListeningScreen):
     """Runs the planner, one run at a time, while the screen stays free."""
 
-    planner: reactive[PlannerRun | None] = reactive(None, init=False)
+    planner: var[PlannerRun | None] = var(None, init=False)
     """The run that goes on, or the last one; None before the first."""
     _stop_planner: Callable[[], None] | None = None
 

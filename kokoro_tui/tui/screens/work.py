@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.screen import Screen
 from textual.widgets import DataTable
 
@@ -35,11 +35,11 @@ _SORT_ARROWS = {True: "\u25be", False: "\u25b4"}
 class WorkScreen(Screen[None]):
     """Holds the plan; widgets get it from here and post messages back."""
 
-    work: reactive[WorkState | None] = reactive(None, init=False)
+    work: var[WorkState | None] = var(None, init=False)
     """The plan with what follows from it; None until the model is open."""
-    view: reactive[View] = reactive(View(), init=False)
+    view: var[View] = var(View(), init=False)
     """Which rows are listed."""
-    marked: reactive[frozenset[str]] = reactive(frozenset(), init=False)
+    marked: var[frozenset[str]] = var(frozenset(), init=False)
     """Keys of the marked rows."""
 
     def __init__(self) -> None:

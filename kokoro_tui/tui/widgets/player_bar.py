@@ -11,7 +11,7 @@ from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.message import Message
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -48,23 +48,23 @@ class PlayerBar(Widget, can_focus=True):
     COMPONENT_CLASSES = {f"player-bar--{name}" for name in ("dim", "key", "on", "done", "rest", "warning")}
     BINDINGS = [*PLAYER_BINDINGS]
 
-    building: reactive[Building | None] = reactive(None)
-    result: reactive[AuditionResult | None] = reactive(None)
-    index: reactive[int] = reactive(0)
+    building: var[Building | None] = var(None)
+    result: var[AuditionResult | None] = var(None)
+    index: var[int] = var(0)
     """Which of the sentences is loaded."""
-    analysis: reactive[Analysis | None] = reactive(None)
+    analysis: var[Analysis | None] = var(None)
     """The loaded sentence; None until it is computed."""
-    stale: reactive[bool] = reactive(False)
+    stale: var[bool] = var(False)
     """Whether the plan has changed since the build."""
-    differs: reactive[str] = reactive("")
+    differs: var[str] = var("")
     """How else what is heard differs from what was chosen."""
-    silence: reactive[str] = reactive("")
+    silence: var[str] = var("")
     """Why nothing can be heard."""
-    note: reactive[str] = reactive("")
+    note: var[str] = var("")
     """What else the user should know about the sound."""
-    played: reactive[PlayerState | None] = reactive(None)
+    played: var[PlayerState | None] = var(None)
     """What the player does."""
-    gain: reactive[float] = reactive(0.0)
+    gain: var[float] = var(0.0)
     """How much the difference is raised, in dB."""
 
     class TrackAsked(Message):
