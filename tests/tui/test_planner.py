@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual.geometry import Region
+from textual.strip import Strip
 from textual.widgets import DataTable, Input, Label
 
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.errors import Cancelled
 from kokoro_tui.store.trial_table import append_rows
-from kokoro_tui.tui.planner_worker import PlannerWish
+from kokoro_tui.tui.planner_worker import PlannerRun, PlannerWish
 from kokoro_tui.tui.screens.planner import PlannerScreen
+from kokoro_tui.tui.widgets.node_table import NodeTable
 from kokoro_tui.workbench import Workbench
 from tests.planner.conftest import CLIPS, InlineTasks, table_of
 from tests.tui.conftest import Open, Opened
@@ -198,3 +202,25 @@ async def test_without_trials_it_says_what_to_do(open_app: Open, toy_model: Path
 
 def test_what_is_asked_for_in_words() -> None:
     assert PlannerWish(None, 10).words == "plans from the smallest to the original"
+
+
+async def test_what_the_run_tells_draws_the_dialog_and_not_the_table(
+    open_app: Open, toy_model: Path, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_app(toy_model, trials_path=table) as opened:
+        run = PlannerRun(PlannerWish(None, 10))
+        opened.main.planner = run
+        await ask(opened)
+        drawn: list[Region] = []
+        render_lines = NodeTable.render_lines
+
+        def counted(self: NodeTable, crop: Region) -> list[Strip]:
+            drawn.append(crop)
+            return render_lines(self, crop)
+
+        monkeypatch.setattr(NodeTable, "render_lines", counted)
+        opened.main.planner = replace(run, stage="probing, 2 of 9", share=0.25)
+        await opened.until(lambda: "probing, 2 of 9" in opened.screen_text)
+        assert not drawn
+        opened.main.table.refresh()
+        await opened.until(lambda: drawn)
