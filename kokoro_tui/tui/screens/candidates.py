@@ -11,7 +11,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.message import Message
-from textual.reactive import var
 from textual.widgets import DataTable, Label
 
 from kokoro_tui.core.plan import PrecisionPlan
@@ -68,9 +67,6 @@ class CandidatesScreen(Dialog[PrecisionPlan]):
         Binding("s", "toggle_rendering", "Stop", id="candidates.stop", tooltip="Stop rendering, or go on with it"),
     ]
 
-    sentence: var[int] = var(0)
-    """Index of the sentence that is heard."""
-
     @dataclass
     class Ready(Message):
         """The player holds other tracks, or refused them."""
@@ -81,6 +77,8 @@ class CandidatesScreen(Dialog[PrecisionPlan]):
 
     def __init__(self, owner: CandidatesOwner, heard: int = ORIGINAL_NUMBER) -> None:
         super().__init__()
+        self.sentence = 0
+        """Index of the sentence that is heard."""
         self._owner = owner
         self._wanted = heard
         self._play_at: float | None = None
