@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
 
 from kokoro_tui.core.precision import Precision
+from kokoro_tui.store import journal
 from kokoro_tui.store.paths import state_folder
 from kokoro_tui.tui.audition import Speech
 from kokoro_tui.tui.screens.failure import FailureScreen
@@ -68,6 +70,31 @@ async def test_a_cut_off_session_is_offered_and_goes_on(open_app: Open, toy_mode
         await opened.press("j", "u")
         assert opened.main.state.plan.choices == {}
     assert journals() == []
+
+
+async def test_steps_of_before_the_journal_was_open_are_written_one_by_one(
+    open_app: Open, toy_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_cut_off, may_open = journal.find_cut_off, threading.Event()
+
+    def find_late(model: Path) -> tuple[journal.CutOffSession, ...]:
+        assert may_open.wait(60.0)
+        return find_cut_off(model)
+
+    monkeypatch.setattr(journal, "find_cut_off", find_late)
+    async with open_app(toy_model) as opened:
+        opened.place_cursor(POST)
+        await opened.press("f", "x", "u", "v")
+        may_open.set()
+        await opened.until(lambda: opened.main.journal_name)
+        opened.main.close_journal(keep=True)
+    async with open_app(toy_model) as opened:
+        await opened.until(lambda: "3 steps was cut off" in banner_text(opened))
+        await opened.press("j")
+        history = opened.main.state.history
+        assert history.current.precision_of(POST) is Precision.FP16
+        assert (len(history.past), len(history.future)) == (1, 1)
+        assert opened.main.marked == {POST}
 
 
 async def test_what_was_done_meanwhile_can_be_undone_to(open_app: Open, toy_model: Path) -> None:

@@ -52,7 +52,7 @@ class JournallingScreen(PlayingScreen):
     @on(JournalOpened)
     def _journal_opened(self, event: JournalOpened) -> None:
         self._journal = event.journal
-        self._journal.step(PlanHistory(PrecisionPlan()), self.state.history)
+        self._catch_up()
         known = {node.key for node in self.bench.inventory.nodes}
         self._cut_off = tuple(
             s for s in event.found if known.issuperset(s.history.current.choices.keys() | s.history.current.locked)
@@ -60,6 +60,14 @@ class JournallingScreen(PlayingScreen):
         self._offer()
 
     # Writing
+
+    def _catch_up(self) -> None:
+        """Write down what was done while the journal was being opened, every step of it."""
+        assert self._journal is not None
+        self._rewrite(self.state.history)
+        self._journal.record({"kept": self.state.kept})
+        if self.marked:
+            self._journal.record({"marked": sorted(self.marked)})
 
     def watch_work(self, before: WorkState | None, after: WorkState | None) -> None:
         """Write the step down."""
