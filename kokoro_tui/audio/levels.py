@@ -59,7 +59,7 @@ def common_headroom(tracks: Sequence[tuple[FloatArray, float]]) -> float:
 
 def amplify(track: FloatArray, gain: float) -> Waveform:
     """A track times a factor, computed in float64 and rounded once; no sample exceeds full scale by rounding."""
-    return (track.astype(np.float64) * gain).astype(np.float32)
+    return np.multiply(track, gain, out=np.empty(track.shape, np.float32), dtype=np.float64, casting="same_kind")
 
 
 def loudness_energy(track: FloatArray) -> float:
@@ -71,7 +71,8 @@ def loudness_energy(track: FloatArray) -> float:
     if not track.size:
         return 0.0
     spectrum = np.fft.rfft(track.astype(np.float64))
-    power = spectrum.real**2 + spectrum.imag**2
+    power = spectrum.real**2
+    power += spectrum.imag**2
     # By Parseval's theorem; every bin but the first and the last stands for two.
     power[1 : (track.size + 1) // 2] *= 2.0
     frequencies = np.fft.rfftfreq(track.size, 1.0 / SAMPLE_RATE)

@@ -85,7 +85,7 @@ def mel_energy(waveform: FloatArray, *, name: str = "given") -> NDArray[np.float
         WaveformError: The waveform is not finite, floating, mono or long enough.
     """
     check_waveform(waveform, name=name, least_samples=LEAST_SAMPLES)
-    padded = np.pad(waveform.astype(np.float64), N_FFT // 2, mode="reflect")
+    padded = np.pad(waveform, N_FFT // 2, mode="reflect")  # a block becomes float64 under the window
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP_LENGTH]
     energy = np.empty((N_MELS, len(frames)))
     for start in range(0, len(frames), _BLOCK_FRAMES):

@@ -62,13 +62,13 @@ def prepare_tracks(
     check_waveform(candidate, name="candidate")
     offset = find_offset(original, candidate) if time_map is None else 0
     gains = level_gains([original, candidate])
-    late = np.pad(amplify(original, gains[0]), (max(0, offset), 0))
-    early = np.pad(amplify(candidate, gains[1]), (max(0, -offset), 0))
-    samples = max(late.size, early.size)
-    a, b = _fill_up(late, samples), _fill_up(early, samples)
+    silence = max(0, offset), max(0, -offset)
+    samples = max(silence[0] + original.size, silence[1] + candidate.size)
+    a = _placed(amplify(original, gains[0]), silence[0], samples)
+    b = _placed(amplify(candidate, gains[1]), silence[1], samples)
     if pinned is not None:
         check_waveform(pinned, name="pinned candidate")
-        straight = _fill_up(amplify(pinned, gains[1]), samples)
+        straight = _placed(amplify(pinned, gains[1]), 0, samples)
     else:
         straight = b if time_map is None else time_map.straighten(b, samples)
     return Tracks(a, b, straight - a, (gains[0], gains[1]), offset, time_map)
@@ -137,8 +137,12 @@ def mel_levels(track: FloatArray) -> NDArray[np.float64]:
         WaveformError: The track is not finite, floating or mono, or holds no sample.
     """
     check_waveform(track, name="given")
-    long_enough = _fill_up(track, max(track.size, LEAST_SAMPLES))
-    return 10.0 * np.log10(mel_energy(long_enough) + LOG_FLOOR)
+    long_enough = track if track.size >= LEAST_SAMPLES else _placed(track, 0, LEAST_SAMPLES)
+    levels = mel_energy(long_enough)
+    levels += LOG_FLOOR
+    np.log10(levels, out=levels)
+    levels *= 10.0
+    return levels
 
 
 def difference_levels(original: NDArray[np.float64], candidate: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -161,6 +165,8 @@ def curve_of(difference: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(np.mean(np.square(difference), axis=0)))
 
 
-def _fill_up(track: FloatArray, samples: int) -> Waveform:
-    """A track with silence behind it; longer ones are cut."""
-    return np.pad(track, (0, max(0, samples - track.size)))[:samples].astype(np.float32)
+def _placed(track: FloatArray, start: int, samples: int) -> Waveform:
+    """A track amid silence, shape [samples]; what would stand behind that is cut."""
+    placed = np.zeros(samples, np.float32)
+    placed[start : start + track.size] = track[: samples - start]
+    return placed

@@ -128,7 +128,9 @@ class Noted(Message):
 class AuditionEnded(Message):
     """A build has ended well, or was stopped, or failed."""
 
-    result: AuditionResult | None
+    result: AuditionResult | None = None
+    analysis: Analysis | None = None
+    """Of its first sentence, which is loaded; None of a model that does not speak."""
     error: KokoroTuiError | None = None
 
 

@@ -259,7 +259,7 @@ class MainScreen(PlanningScreen):
         if self.work is None:
             self.host.fail(problem)
         elif event.worker.group == "audition":
-            self.post_message(AuditionEnded(None, problem))
+            self.post_message(AuditionEnded(error=problem))
         elif event.worker.group == "trials":
             self.post_message(TrialsEnded(problem))
         else:

@@ -29,7 +29,6 @@ class PlayingScreen(SoundingScreen):
         self.speech = speech
         self._auditioner: Auditioner | None = None
         self._cancel_build: threading.Event | None = None
-        self._analysis: Analysis | None = None
         self._silence_told = False
 
     @property
@@ -58,11 +57,11 @@ class PlayingScreen(SoundingScreen):
         assert self._auditioner is not None
         try:
             result = self._auditioner.run(plan, speeches, self._tell_progress, cancel)
-            self._analysis = self.open_sentence(result, 0) if result.clips else None
+            analysis = self.open_sentence(result, 0) if result.clips else None
         except KokoroTuiError as error:
-            self.post_message(AuditionEnded(None, error))
+            self.post_message(AuditionEnded(error=error))
         else:
-            self.post_message(AuditionEnded(result))
+            self.post_message(AuditionEnded(result, analysis))
 
     def _tell_progress(self, stage: str, share: float) -> None:
         self.post_message(Progressed("audition", stage, share))
@@ -86,20 +85,20 @@ class PlayingScreen(SoundingScreen):
         bar.building = None
         self.make_room()
         if event.result is not None:
-            self._show_result(event.result)
+            self._show_result(event.result, event.analysis)
         elif isinstance(event.error, Cancelled):
             self.say("build stopped")
         elif event.error is not None:
             self.report("building", event.error)
         self.update_hints()
 
-    def _show_result(self, result: AuditionResult) -> None:
+    def _show_result(self, result: AuditionResult, analysis: Analysis | None) -> None:
         bar, found = self.player_bar, result.figures
         bar.analysis, bar.played, bar.index = None, None, 0
         bar.result = result
         bar.stale = result.plan.digest != self.state.plan.digest
-        if self._analysis is not None:
-            self.show_sentence(0, self._analysis)
+        if analysis is not None:
+            self.show_sentence(0, analysis)
         if found is None:
             self.say(f"built, {mib(result.final_bytes)} MiB; {'; '.join(result.notes)}")
             return

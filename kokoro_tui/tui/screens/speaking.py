@@ -15,6 +15,7 @@ from kokoro_tui.tui.messages import JobFailed, SentencesRead
 from kokoro_tui.tui.screens.journalling import JournallingScreen
 
 if TYPE_CHECKING:
+    from kokoro_tui.audio.analysis import Analysis
     from kokoro_tui.jobs.phonemes import PhonemeReader
     from kokoro_tui.tui.audition import AuditionResult
     from kokoro_tui.tui.sentences import Sentences
@@ -81,8 +82,8 @@ class SpeakingScreen(JournallingScreen):
         self.host.remember(text=self.speech.text, voice=self.speech.voice)
         self.speeches_changed()
 
-    def _show_result(self, result: AuditionResult) -> None:
-        super()._show_result(result)
+    def _show_result(self, result: AuditionResult, analysis: Analysis | None) -> None:
+        super()._show_result(result, analysis)
         self._compare_speeches()
 
     def _compare_speeches(self) -> None:
