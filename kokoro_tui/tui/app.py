@@ -28,7 +28,7 @@ from kokoro_tui.store.settings import load_settings, save_settings
 from kokoro_tui.tui.allocator import give_back_freed_memory
 from kokoro_tui.tui.audition import Speech
 from kokoro_tui.tui.caches import forget_drawings
-from kokoro_tui.tui.commands import Command, find_commands, matching, theme_commands
+from kokoro_tui.tui.commands import Command, dialog_commands, find_commands, matching, theme_commands
 from kokoro_tui.tui.screens.confirm import ConfirmScreen
 from kokoro_tui.tui.screens.failure import FailureScreen
 from kokoro_tui.tui.screens.main import MainScreen, Start
@@ -141,8 +141,11 @@ class KokoroTuiApp(App[None]):
     # Commands
 
     def action_command_palette(self) -> None:
-        """Show every command."""
-        self._show_palette(partial(find_commands, self.main), "an action, or a part of a node's name")
+        """Show every command; over a dialog, those of the dialog."""
+        if self.screen is self.main:
+            self._show_palette(partial(find_commands, self.main), "an action, or a part of a node's name")
+        else:
+            self._show_palette(partial(matching, [*dialog_commands(self.screen)]), "an action")
 
     def search_themes(self) -> None:
         """Show every theme."""

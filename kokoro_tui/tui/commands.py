@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.fuzzy import Matcher
 
@@ -18,6 +18,7 @@ from kokoro_tui.tui.screens.target import NONE
 if TYPE_CHECKING:
     from textual.app import App
     from textual.dom import DOMNode
+    from textual.screen import Screen
 
 MOST_NODES = 40
 """Nodes offered at once."""
@@ -57,7 +58,23 @@ def action_commands(main: MainScreen) -> Iterator[Command]:
     for number, candidate in main.candidates:
         help_text = f"Hear {candidate.name} in the player"
         yield Command(f"Candidate {number}", help_text, partial(main.action_candidate, number))
-    yield Command("Theme", "Choose the colours", main.app.action_change_theme)
+    yield _theme_command(main.app)
+
+
+def dialog_commands(screen: Screen[Any]) -> Iterator[Command]:
+    """One command for every key that the dialog names: what those of the table do would happen out of sight."""
+    app, seen = screen.app, set()
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if binding.show and active.enabled and binding.action not in seen:
+            seen.add(binding.action)
+            yield Command(binding.description, active.tooltip, partial(app.run_action, binding.action, active.node))
+    yield _theme_command(app)
+    yield Command("Quit", "Leave; asks if the plan is not saved", app.action_quit)
+
+
+def _theme_command(app: App[Any]) -> Command:
+    return Command("Theme", "Choose the colours", app.action_change_theme)
 
 
 def theme_commands(app: App[None]) -> list[Command]:

@@ -89,15 +89,13 @@ def open_dialogs(program: TerminalProgram) -> None:
 
 
 def stack_dialogs(program: TerminalProgram) -> None:
-    """Dialogs over dialogs, as the list of commands opens them, drawn in every size: each keeps what it draws."""
-    _type(program, "m")
-    for command in ("help", "candidates", "copy"):
-        _type(program, "\x10", command, _ENTER)
-    _type(program, "\x10")
-    for size in (*_SIZES, _SIZES[-1]):
-        program.resize(*size)
-        sleep(1.0)
-    _type(program, *[_ESCAPE] * 5)
+    """Commands over the largest dialogs, drawn in every size: each keeps what it draws."""
+    for dialog in ("m", "c", "y"):
+        _type(program, dialog, "\x10")
+        for size in (*_SIZES, _SIZES[-1]):
+            program.resize(*size)
+            sleep(0.5)
+        _type(program, *[_ESCAPE] * 3)
 
 
 def resume_trials(program: TerminalProgram) -> None:

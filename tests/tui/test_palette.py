@@ -8,7 +8,7 @@ import pytest
 from onnx import ModelProto
 from textual.events import Key
 
-from kokoro_tui.tui.commands import find_commands, matching_nodes
+from kokoro_tui.tui.commands import dialog_commands, find_commands, matching_nodes
 from kokoro_tui.tui.screens.palette import PaletteScreen
 from kokoro_tui.tui.widgets.steady_list import SteadyList
 from tests.models import toy_kokoro, write
@@ -53,6 +53,22 @@ async def test_the_palette_offers_only_what_can_be_done(open_app: Open, toy_mode
         assert "Export" in titles
         assert "Quit" in titles
         assert not {"Play", "A/B", "Undo", "Stop build", "Clear marks"} & set(titles)
+
+
+async def test_over_a_dialog_it_offers_what_the_dialog_does(open_app: Open, toy_model: Path) -> None:
+    async with open_app(toy_model) as opened:
+        await opened.press("r")
+        dialog = opened.app.screen
+        titles = [command.title for command in dialog_commands(dialog)]
+        assert sorted(titles) == ["Apply", "Close", "Next precision", "Previous one", "Quit", "Theme"]
+        await opened.press("ctrl+p")
+        await opened.type("fp16")
+        await opened.press("enter")
+        assert isinstance(opened.app.screen, PaletteScreen), "the table is out of sight"
+        await opened.press("escape")
+        await run_from_palette(opened, "clo")
+        await opened.until(lambda: opened.app.screen is opened.main)
+        assert opened.main.state.plan.choices == {}
 
 
 def highlighted(opened: Opened) -> int | None:

@@ -50,8 +50,8 @@ class HelpScreen(Dialog[None]):
             yield Label("Precisions", classes="help-title")
             yield Static(self._table((p.label, p.describe, "") for p in Precision), classes="help-keys")
             yield Label(
-                "ctrl+p finds every action and every node by name. Other keys can be set by the names on the right, "
-                f'as in [keys] "{self._sections[0].bindings[0].id}" = "F", in {short_path(config_path())}',
+                "In the table, ctrl+p finds every action and every node by name. Other keys can be set by the names on "
+                f'the right, as in [keys] "{self._sections[0].bindings[0].id}" = "F", in {short_path(config_path())}',
                 classes="help-note",
                 markup=False,
             )
