@@ -133,6 +133,9 @@ def cost_of(unit: Unit, option: Option, curve: PitchCurve) -> Cost | None:
 
 
 def noise_per_distance(pairs: Sequence[tuple[float, float]], default: float = 5.0) -> float:
-    """The usual ratio of added noise in dB to mel distance over trials that can be heard."""
-    ratios = [noise / distance for distance, noise in pairs if distance > 0.02]
+    """The usual ratio of added noise in dB to mel distance over trials that can be heard and add noise; above 0.
+
+    What only takes energy away adds none however far it is, so a limit of noise would bound nothing by such trials.
+    """
+    ratios = [noise / distance for distance, noise in pairs if distance > 0.02 and noise > 0]
     return median(ratios) if ratios else default

@@ -99,3 +99,8 @@ def test_an_option_of_which_nothing_is_known_has_no_cost(pitch: bool) -> None:
 def test_the_ratio_of_noise_is_that_of_trials_that_can_be_heard() -> None:
     assert noise_per_distance([(0.1, 0.5), (0.2, 1.2), (0.3, 1.2), (0.001, 9.0)]) == pytest.approx(5.0)
     assert noise_per_distance([]) == 5.0
+
+
+def test_trials_that_add_no_noise_do_not_bring_the_ratio_to_0() -> None:
+    assert noise_per_distance([(0.1, 0.0), (0.2, 0.0), (0.3, 1.2)]) == pytest.approx(4.0)
+    assert noise_per_distance([(0.1, 0.0), (0.2, 0.0)]) == 5.0
