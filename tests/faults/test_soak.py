@@ -50,8 +50,8 @@ _LONG_TEXT = (
 )
 """Longer than what random keys write: a quarter of a minute of sound."""
 _PLANNING_SECONDS = 120.0
-_RESUMED_EVERY = 60.0
-"""How often trials are looked at, in seconds: a key in fifty stops them, and none takes as long."""
+_RESUMED_EVERY = 120.0
+"""How often trials are looked at, in seconds: a key in fifty stops them, and none takes as long, nor their start."""
 _GROWTH = 1.05
 """Memory in the last fifth against that in the first one, at most and as a rule."""
 _MORE_HANDLES = 4
@@ -116,7 +116,7 @@ def hear_build(program: TerminalProgram, held: Footprints) -> bool:
         program.forget()
         program.send("b")
         with suppress(AssertionError):
-            program.waits(is_heard, 150.0)
+            program.waits(is_heard, 60.0)
             return True
     return False
 
