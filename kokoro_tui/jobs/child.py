@@ -183,7 +183,8 @@ def send_outcome(sender: Connection, call: Callable[[], object], log_path: Path 
         sender.send(("result", call()))
     except KokoroTuiError as error:
         if not isinstance(error, InputError):  # which says all there is to know, with the user's own words in it
-            _log.exception("%s", error.message)
+            # A traceback tells more where something else has failed, not where it is we who refuse.
+            _log.error("%s", error.message, exc_info=error.__cause__ is not None)
         sender.send(("error", error))
     except MemoryError:
         sender.send(("error", WorkError("there is not enough memory", "close other programs or use a shorter text")))

@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from kokoro_tui.errors import InputError
+from kokoro_tui.errors import InputError, WorkError
 from kokoro_tui.jobs.child import Progress
 from kokoro_tui.store.atomic import atomic_path
 
@@ -36,6 +36,11 @@ def report_progress(count: int, *, progress: Progress) -> dict[str, int]:
 def refuse(*, progress: Progress) -> None:
     """Raise one of the tool's own errors."""
     raise InputError("nothing fits", "try something else")
+
+
+def find_nothing(cause: Exception | None, *, progress: Progress) -> None:
+    """Raise an error of the work, because of ``cause`` if there is one."""
+    raise WorkError("no plan is that small", "raise the limit") from cause
 
 
 def fail(*, progress: Progress) -> None:

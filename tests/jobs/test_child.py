@@ -59,6 +59,18 @@ def test_an_error_of_the_tool_crosses_over_with_its_hint() -> None:
     assert (caught.value.hint, caught.value.exit_code) == ("try something else", ExitCode.USAGE)
 
 
+@pytest.mark.parametrize("cause", [None, KeyError("weight")])
+def test_the_log_has_a_traceback_of_what_failed_and_none_of_what_is_refused(
+    cause: Exception | None, tmp_path: Path
+) -> None:
+    log = tmp_path / "job.log"
+    with pytest.raises(WorkError, match=r"^no plan is that small$"):
+        run_in_child(child_targets.find_nothing, cause, log_path=log)
+    text = log.read_text()
+    assert "ERROR no plan is that small" in text
+    assert ("KeyError: 'weight'" in text) is ("Traceback" in text) is (cause is not None)
+
+
 def test_an_unexpected_error_is_one_line_here_and_a_traceback_in_the_log(tmp_path: Path) -> None:
     log = tmp_path / "state" / "job.log"
     with pytest.raises(WorkError, match=r"^unexpected failure: KeyError: 'first line\\nsecond line'$") as caught:
