@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kokoro_tui.audio.distance import frames_moved
+from kokoro_tui.audio.transform import fast_length
 from kokoro_tui.audio.waveform import SAMPLE_RATE, FloatArray, Waveform
 
 DURATION_FRAME = 600
@@ -90,7 +91,7 @@ def find_offset(original: FloatArray, candidate: FloatArray) -> int:
     if original.size == candidate.size:
         return 0
     bound = round(MAX_OFFSET_SECONDS * SAMPLE_RATE)
-    size = original.size + candidate.size + bound
+    size = fast_length(original.size + candidate.size + bound)
     spectra = np.fft.rfft(original.astype(np.float64), size), np.fft.rfft(candidate.astype(np.float64), size)
     correlation = np.fft.irfft(np.conj(spectra[0]) * spectra[1], size)
     lags = np.arange(-bound, bound + 1)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kokoro_tui.audio.transform import fast_length
 from kokoro_tui.audio.waveform import SAMPLE_RATE, FloatArray, Waveform
 
 _FILTER_RATE = 48_000
@@ -70,14 +71,15 @@ def loudness_energy(track: FloatArray) -> float:
     """
     if not track.size:
         return 0.0
-    spectrum = np.fft.rfft(track.astype(np.float64))
+    size = fast_length(track.size)
+    spectrum = np.fft.rfft(track.astype(np.float64), size)
     power = spectrum.real**2
     power += spectrum.imag**2
     # By Parseval's theorem; every bin but the first and the last stands for two.
-    power[1 : (track.size + 1) // 2] *= 2.0
-    frequencies = np.fft.rfftfreq(track.size, 1.0 / SAMPLE_RATE)
+    power[1 : (size + 1) // 2] *= 2.0
+    frequencies = np.fft.rfftfreq(size, 1.0 / SAMPLE_RATE)
     blocks = (slice(start, start + _BLOCK_BINS) for start in range(0, power.size, _BLOCK_BINS))
-    return sum(float(power[block] @ _weights(frequencies[block])) for block in blocks) / track.size
+    return sum(float(power[block] @ _weights(frequencies[block])) for block in blocks) / size
 
 
 def _weights(frequencies: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

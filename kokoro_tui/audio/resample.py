@@ -11,6 +11,7 @@ from math import ceil, gcd
 
 import numpy as np
 
+from kokoro_tui.audio.transform import fast_length
 from kokoro_tui.audio.waveform import FloatArray, Waveform
 
 _SILENCE_SECONDS = 0.05
@@ -34,7 +35,7 @@ def resample(waveform: FloatArray, source_rate: int, target_rate: int) -> Wavefo
     divisor = gcd(source_rate, target_rate)
     up, down = target_rate // divisor, source_rate // divisor
     # A whole number of blocks of `down` samples becomes a whole number of blocks of `up` samples.
-    blocks = ceil((waveform.size + _SILENCE_SECONDS * source_rate) / down)
+    blocks = fast_length(ceil((waveform.size + _SILENCE_SECONDS * source_rate) / down))
     spectrum = np.fft.rfft(waveform.astype(np.float64), blocks * down)
     if up > down and blocks * down % 2 == 0:
         # The bin at the old Nyquist frequency stands for two bins of the longer transform.
