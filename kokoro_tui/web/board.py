@@ -79,8 +79,10 @@ class ListenBoard:
         """
         samples = max(track.samples.size for track in tracks)
         generator = np.random.default_rng()
-        padded = [np.pad(track.samples, (0, samples - track.samples.size)) for track in tracks]
-        files = {secrets.token_urlsafe(9): dithered_wav_bytes(track, generator) for track in padded}
+        files: dict[str, bytes] = {}
+        for track in tracks:
+            padded = np.pad(track.samples, (0, samples - track.samples.size))
+            files[secrets.token_urlsafe(9)] = dithered_wav_bytes(padded, generator)
         with self._changed:
             self._files = files
             self._publish(

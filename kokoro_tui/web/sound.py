@@ -14,6 +14,8 @@ FLAC = "audio/flac"
 WAV = "audio/wav"
 _STEP = 1.0 / (1 << 15)
 """One step of a 16-bit sample."""
+_BLOCK = 1 << 14
+"""Samples that are encoded at a time."""
 MAX_DIFFERENCE_GAIN_DB = 24
 """Most by which a difference is amplified, in dB."""
 _GAIN_STEP_DB = 6
@@ -51,8 +53,8 @@ def dithered_wav_bytes(waveform: FloatArray, generator: np.random.Generator) -> 
     Raises:
         WaveformError: The waveform is not finite, floating, mono or holds no sample.
     """
-    dither = generator.uniform(-0.5, 0.5, (2, waveform.size)).sum(axis=0) * _STEP
-    return _encode(waveform + dither, "WAV")
+
+    return _encode(waveform, "WAV", generator)
 
 
 def data_uri(content: bytes, mime: str) -> str:
@@ -60,14 +62,20 @@ def data_uri(content: bytes, mime: str) -> str:
     return f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _encode(waveform: FloatArray, container: str) -> bytes:
+def _encode(waveform: FloatArray, container: str, dither: np.random.Generator | None = None) -> bytes:
+    """A file, encoded in blocks, so that sound of any length takes little besides it."""
     # Loads a native library, which nothing but an encoder needs.
     import soundfile
 
     check_waveform(waveform, name="given")
-    samples = np.clip(np.round(waveform.astype(np.float64) / _STEP), -(1 << 15), (1 << 15) - 1).astype(np.int16)
     # A file, because ctrl+c is lost in the callbacks that soundfile needs to write into memory.
     with tempfile.TemporaryFile() as file:
-        soundfile.write(file.fileno(), samples, SAMPLE_RATE, format=container, subtype="PCM_16", closefd=False)
+        options = {"samplerate": SAMPLE_RATE, "channels": 1, "format": container, "subtype": "PCM_16"}
+        with soundfile.SoundFile(file.fileno(), "w", closefd=False, **options) as sound:
+            for start in range(0, waveform.size, _BLOCK):
+                steps = waveform[start : start + _BLOCK].astype(np.float64) / _STEP
+                if dither is not None:
+                    steps += dither.uniform(-0.5, 0.5, (2, steps.size)).sum(axis=0)
+                sound.write(np.clip(np.round(steps), -(1 << 15), (1 << 15) - 1).astype(np.int16))
         file.seek(0)
         return file.read()
