@@ -56,6 +56,15 @@ def test_what_does_not_correlate_is_not_shifted() -> None:
     assert find_offset(np.zeros(100, dtype=np.float32), noise(0.1)) == 0
 
 
+@pytest.mark.parametrize("late", [-7000, -1, 1, 7000])
+@pytest.mark.parametrize("seconds", [0.4, 4.0])
+def test_a_shift_is_found_whatever_the_lengths(seconds: float, late: int) -> None:
+    sound = noise(seconds + 1.0, seed=3)
+    original = sound[8000 : 8000 + round(seconds * SAMPLE_RATE)]
+    assert find_offset(original, sound[8000 - late :]) == late
+    assert find_offset(original, sound[8000 - late : 8000 - late + original.size - 500]) == late
+
+
 def test_no_shift_is_larger_than_the_bound() -> None:
     far = round(MAX_OFFSET_SECONDS * SAMPLE_RATE) + 2400
     assert abs(find_offset(SPEECH, np.pad(SPEECH, (far, 0)))) <= MAX_OFFSET_SECONDS * SAMPLE_RATE
