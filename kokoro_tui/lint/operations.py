@@ -76,7 +76,9 @@ class OperationReader:
         self._infix = rewriter.infix
         static = rewriter.static_type
         self._types = {**_TWIN_TYPES, STATIC_SUFFIX: INTEGERS[static] if static else "INT8"}
-        self._operands: dict[str, Operand] = {}
+        # Thousands of values and nodes are alike, so that each kind is kept once.
+        self._operands: dict[Operand, Operand] = {}
+        self._operations: dict[Operation, Operation] = {}
         self._inferred = _infer_types(self._inventory)
 
     def source(self, node: NodeInfo) -> Operation:
@@ -88,17 +90,16 @@ class OperationReader:
         return self._operation(spec.op, spec.domain, spec.inputs, spec.outputs)
 
     def _operation(self, op: str, domain: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Operation:
-        return Operation(
+        found = Operation(
             f"{domain}:{op}" if domain else op,
             tuple(self._operand(name) if name else None for name in inputs),
             tuple(self._operand(name).dtype if name else None for name in outputs),
         )
+        return self._operations.setdefault(found, found)
 
     def _operand(self, name: str) -> Operand:
-        found = self._operands.get(name)
-        if found is None:
-            found = self._operands[name] = self._twin(name) or self._untouched(name)
-        return found
+        found = self._twin(name) or self._untouched(name)
+        return self._operands.setdefault(found, found)
 
     def _twin(self, name: str) -> Operand | None:
         """A value whose name says that a rewrite has made it; None for values of the model."""
