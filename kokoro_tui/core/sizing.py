@@ -62,14 +62,14 @@ class Sizer:
 
     def __init__(self, inventory: Inventory, plan: PrecisionPlan | None = None) -> None:
         self.inventory = inventory
-        self._start(plan or PrecisionPlan())
+        plan = plan or PrecisionPlan()
+        self._start(plan)
+        self._move_to(plan)
 
     def estimate(self, plan: PrecisionPlan) -> Estimate:
         """The size that ``plan`` gives."""
-        if self.rewriter.serves(plan):
-            self._move_to(plan)
-        else:
-            self._start(plan)
+        self._follow(plan)
+        self._move_to(plan)
         graph = self._graph_bytes + self._node_total + self._tensor_total
         total = self.inventory.rest_bytes + message_bytes(graph)
         if self._microsoft_nodes and MICROSOFT_DOMAIN not in self.inventory.opsets:
@@ -81,12 +81,19 @@ class Sizer:
         node = self.inventory.by_key[key]
         if node.depth:
             return node.nbytes
+        self._follow(plan)
         rewrite = self.rewriter.node(node, self.rewriter.regions.built_as(key, plan))
         total = sum(self._form_bytes(form) for form in rewrite.forms)
         converted = {form.weight for form in rewrite.forms}
         return total + sum(self.inventory.tensors[name].nbytes for name in node.weights if name not in converted)
 
+    def _follow(self, plan: PrecisionPlan) -> None:
+        """Go by the rules of ``plan``: another way of quantizing allows precisions that these know nothing of."""
+        if not self.rewriter.serves(plan):
+            self._start(plan)
+
     def _start(self, plan: PrecisionPlan) -> None:
+        """Forget all terms; the model as it is, by the rules of ``plan``."""
         inventory = self.inventory
         self.rewriter = Rewriter.of(inventory, plan)
         self._plan = PrecisionPlan(weight_type=plan.weight_type, calibration=plan.calibration)
@@ -103,7 +110,6 @@ class Sizer:
         self._stored = dict.fromkeys(Precision, 0)
         for tensor in inventory.tensors.values():
             self._stored[_stored_now(tensor.dtype)] += tensor.nbytes
-        self._move_to(plan)
 
     def _move_to(self, plan: PrecisionPlan) -> None:
         changed = {key for key, _ in plan.choices.items() ^ self._plan.choices.items()}

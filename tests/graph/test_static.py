@@ -199,6 +199,17 @@ def test_one_sizer_serves_dynamic_and_static_plans_in_turn(static: PrecisionPlan
         assert sizer.estimate(plan) == Sizer(TOY, plan).estimate(plan)
 
 
+@given(plans(TOY, wide_calibration(TOY)), plans(TOY))
+@settings(deadline=None)
+def test_nodes_of_dynamic_and_static_plans_are_sized_in_turn(static: PrecisionPlan, dynamic: PrecisionPlan) -> None:
+    sizer = Sizer(TOY)
+    for plan, other in ((static, dynamic), (dynamic, static)):
+        fresh = Sizer(TOY, plan)
+        sizer.estimate(other)  # as when a candidate is taken beside the plan on show
+        for key in plan.choices:
+            assert sizer.node_bytes(key, plan) == fresh.node_bytes(key, plan)
+
+
 def test_the_estimate_needs_no_ranges() -> None:
     plan = everything_at(TOY, INT8, wide_calibration(TOY))
     request = replace(plan, calibration=Calibration())
