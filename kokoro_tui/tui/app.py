@@ -183,11 +183,12 @@ class KokoroTuiApp(App[None]):
         default_namespace: DOMNode | None = None,
         namespaces: Mapping[str, DOMNode] | None = None,
     ) -> bool:
-        """Run an action, unless its screen is still empty.
+        """Run an action, unless its screen or the one on top is still empty.
 
         One that fails must not end the loop that is to say so, which runs the actions of keys.
         """
-        if isinstance(default_namespace, Screen) and not default_namespace.is_mounted:
+        about = (*self.screen_stack[-1:], default_namespace)
+        if any(isinstance(screen, Screen) and not screen.is_mounted for screen in about):
             return False  # keys of one burst come before what they are about
         try:
             return await super().run_action(action, default_namespace, namespaces)

@@ -16,6 +16,7 @@ from kokoro_tui.core.precision import Precision
 from kokoro_tui.core.trials import TrialTable
 from kokoro_tui.tui.screens.confirm import ConfirmScreen
 from kokoro_tui.tui.screens.help import HelpScreen
+from kokoro_tui.tui.screens.load import LoadScreen
 from kokoro_tui.tui.screens.palette import PaletteScreen
 from kokoro_tui.tui.screens.too_small import TooSmallScreen
 from kokoro_tui.tui.widgets.steady_list import SteadyList
@@ -129,6 +130,18 @@ async def test_keys_before_a_dialog_is_filled_do_nothing(open_app: Open, toy_mod
         await opened.until(lambda: dialog.is_mounted)
         assert await opened.app.run_action("leave", dialog)
         await opened.until(lambda: opened.app.screen is opened.main)
+
+
+async def test_the_palette_waits_for_the_dialog_that_it_is_to_lie_over(open_app: Open, toy_model: Path) -> None:
+    """A dialog is asked what can be done in it; before it is filled it does not know."""
+    async with open_app(toy_model) as opened:
+        opened.app.push_screen(dialog := LoadScreen((), ()))
+        assert not dialog.is_mounted
+        assert not await opened.app.run_action("command_palette")
+        await opened.until(lambda: dialog.is_mounted)
+        assert await opened.app.run_action("command_palette")
+        await opened.until(lambda: isinstance(opened.app.screen, PaletteScreen))
+    assert not opened.app.failed
 
 
 @pytest.mark.parametrize(
