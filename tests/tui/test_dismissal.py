@@ -75,6 +75,17 @@ async def test_a_palette_that_is_taken_away_before_it_is_filled(open_app: Open, 
     assert not opened.app.failed
 
 
+async def test_a_dialog_that_opens_while_the_program_ends(open_app: Open, toy_model: Path) -> None:
+    """It gets no widgets any more, and looks for none."""
+    async with open_app(toy_model) as opened:
+        opened.app.push_screen(dialog := PaletteScreen(lambda typed: [], ""))
+        opened.app.exit()
+        await opened.until(lambda: dialog.is_mounted)
+        assert not dialog.children
+    assert not opened.app.failed
+    assert opened.app.return_code == 0
+
+
 @pytest.mark.parametrize("key", ["ctrl+p", "d"])
 async def test_a_click_on_an_option_that_is_gone(open_app: Open, toy_model: Path, key: str) -> None:
     """The lines on screen are those of a moment ago."""

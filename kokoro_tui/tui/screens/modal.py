@@ -39,8 +39,8 @@ class DismissedOnce(_Screen):
         return isinstance(app, App) and self in app.screen_stack
 
     async def on_event(self, event: Event) -> None:
-        """See Textual; a screen that has left before it was filled does not start."""
-        if not isinstance(event, Mount) or self.is_open:
+        """See Textual; a screen that has left, or the program, before it was filled does not start."""
+        if not isinstance(event, Mount) or (self.is_open and self.children):
             await super().on_event(event)
 
     def check_message_enabled(self, message: Message) -> bool:
