@@ -123,6 +123,27 @@ async def test_several_are_chosen_and_own_ones_kept(open_app: Open, toy_model: P
         await opened.until(lambda: read_user_sentences() == (("am_adam", MINE.text),))
 
 
+async def test_keys_of_one_burst_delete_what_the_cursor_is_on(open_app: Open, toy_model: Path, spelled: None) -> None:
+    """News of the cursor come after them, and may be of a row that is gone."""
+    write_user_sentences([(MINE.voice, MINE.text)])
+    async with open_app(toy_model) as opened:
+        screen = await open_sentences(opened)
+        mine = next(index for index, row in enumerate(screen.sentences.rows) if row.own)
+        options = screen.query_one(OptionList)
+        options.highlighted = mine
+        await opened.pilot.pause()
+        rows = screen.sentences.rows
+        options.highlighted = len(rows) - 1
+        screen.action_remove()
+        assert screen.sentences.rows == rows, "shipped ones stay"
+        options.highlighted = mine
+        screen.action_remove()
+        assert screen.sentences.own == ()
+        await opened.pilot.pause()
+        assert screen.query_one("#speech-text", Input).value == screen.sentences.rows[mine].speech.text
+    assert not opened.app.failed
+
+
 async def test_a_file_of_sentences_is_added(open_app: Open, toy_model: Path, spelled: None, tmp_path: Path) -> None:
     path = tmp_path / "set.csv"
     path.write_text('Voice,Text\naf_heart,"One, two."\n,Three.\n', encoding="utf-8")

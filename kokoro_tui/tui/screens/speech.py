@@ -119,10 +119,12 @@ class SpeechScreen(Dialog[Sentences]):
         self._typing = self.set_timer(_TYPING_SECONDS, self._ask)
 
     @on(OptionList.OptionHighlighted)
-    def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        if event.option_index == self._index:
+    def _follow_cursor(self) -> None:
+        """Edit the row under the cursor; the list is asked, since news of it may be older than the rows."""
+        index = self._list.highlighted
+        if index is None or index == self._index:
             return
-        self._index = event.option_index
+        self._index = index
         speech = self.sentences.rows[self._index].speech
         with self.prevent(Input.Changed):
             self.query_one("#speech-text", Input).value = speech.text
@@ -203,10 +205,12 @@ class SpeechScreen(Dialog[Sentences]):
 
     def action_edit(self) -> None:
         """Type on in the sentence under the cursor."""
+        self._follow_cursor()
         self.query_one("#speech-text", Input).focus()
 
     def action_choose(self) -> None:
         """Say the sentence under the cursor in auditions, or not."""
+        self._follow_cursor()
         self.sentences = self.sentences.toggled(self._index)
         self._list.replace_option_prompt_at_index(self._index, _prompt(self.sentences.rows[self._index]))
         self._count()
@@ -223,6 +227,7 @@ class SpeechScreen(Dialog[Sentences]):
 
     def action_remove(self) -> None:
         """Delete a sentence of the user's own."""
+        self._follow_cursor()
         if self.sentences.rows[self._index].own:
             self.sentences = self.sentences.without(self._index)
             self._show_row(min(self._index, len(self.sentences.rows) - 1))
