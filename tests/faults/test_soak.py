@@ -129,7 +129,7 @@ def hear_build(program: TerminalProgram, voice: str, held: Footprints) -> None:
         program.forget()
         program.send("b")
         with suppress(AssertionError):
-            program.waits(is_heard, 120.0)
+            program.waits(is_heard, 300.0)
             return
     raise AssertionError("nothing is heard")
 
