@@ -53,7 +53,6 @@ def dithered_wav_bytes(waveform: FloatArray, generator: np.random.Generator) -> 
     Raises:
         WaveformError: The waveform is not finite, floating, mono or holds no sample.
     """
-
     return _encode(waveform, "WAV", generator)
 
 

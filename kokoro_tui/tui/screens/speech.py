@@ -125,6 +125,10 @@ class SpeechScreen(Dialog[Sentences]):
         if index is None or index == self._index:
             return
         self._index = index
+        self._fill_fields()
+
+    def _fill_fields(self) -> None:
+        """Show the sentence that is edited, its voice and its phonemes."""
         speech = self.sentences.rows[self._index].speech
         with self.prevent(Input.Changed):
             self.query_one("#speech-text", Input).value = speech.text
@@ -143,12 +147,8 @@ class SpeechScreen(Dialog[Sentences]):
         """List rows after some came or went, and edit one of them."""
         self._index = index
         self._fill()
-        speech = self.sentences.rows[index].speech
-        with self.prevent(Input.Changed):
-            self.query_one("#speech-text", Input).value = speech.text
-            self.query_one("#speech-voice", Input).value = speech.voice or ""
+        self._fill_fields()
         self._count()
-        self._ask()
 
     def _count(self) -> None:
         chosen = len(self.sentences.chosen)
