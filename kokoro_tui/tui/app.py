@@ -70,7 +70,7 @@ class KokoroTuiApp(App[None]):
         self._start = Start(*(None if p is None else Path(p) for p in (model_path, trials_path, recipe_path)))
         self.settings, self._setting_notes = load_settings()
         self._stored_settings = self.settings
-        self._speech = Speech(text or self.settings.text or DEFAULT_TEXT, voice or self.settings.voice)
+        self._speech = Speech((text or self.settings.text or "").strip() or DEFAULT_TEXT, voice or self.settings.voice)
         self._settings_lock = Lock()
         self.failure: KokoroTuiError | None = None
         """Why the program ended, if it did not end by the user's wish."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
+from textual.events import Key
 from textual.pilot import Pilot
 
 from kokoro_tui.audio.align import TimeMap
@@ -46,6 +47,13 @@ class Opened:
     async def type(self, text: str) -> None:
         """Type a text."""
         await self.press(*(KEYS.get(character, character) for character in text))
+
+    async def type_at_once(self, text: str) -> None:
+        """Type a text and enter in one burst, as SSH delivers them after a stall; nothing settles in between."""
+        for character in text:
+            self.app.post_message(Key(KEYS.get(character, character), character))
+        self.app.post_message(Key("enter", "\r"))
+        await self.pilot.pause()
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Wait until something holds."""

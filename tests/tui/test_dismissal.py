@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from rich.style import Style
-from textual.events import Click, Key
+from textual.events import Click
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -125,12 +125,33 @@ async def test_enter_waits_for_what_was_typed_before_it(open_app: Open, toy_mode
     """Keys of one burst, as SSH delivers them: enter is the dialog's, and must not overtake letters of the field."""
     async with open_app(toy_model) as opened:
         await opened.press("r")
-        for letter in "conv.post":
-            opened.app.post_message(Key("full_stop" if letter == "." else letter, letter))
-        opened.app.post_message(Key("enter", "\r"))
+        await opened.type_at_once("conv.post")
         await opened.until(lambda: opened.app.screen is opened.main)
         assert opened.main.state.plan.precision_of("/decoder/generator/conv_post/Conv") is not Precision.FP32
         assert len(opened.main.state.plan.choices) == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "note", "said"),
+    [
+        ("export", "#path-note", "there is no folder missing"),
+        ("save", "#path-note", "missing/k.toml lies in a folder that does not exist"),
+        ("planner", "#planner-note", "'missing/k' is not a number"),
+    ],
+)
+async def test_an_answer_outlasts_the_news_of_what_was_typed(
+    open_app: Open, toy_model: Path, action: str, note: str, said: str
+) -> None:
+    """Fields tell of the letters of one burst after enter was answered."""
+    async with open_app(toy_model) as opened:
+        opened.main.bench.trials = TrialTable()
+        await opened.app.run_action(f"screen.{action}")
+        await opened.until(lambda: opened.app.screen is not opened.main and opened.app.screen.is_mounted)
+        await opened.press("end", "ctrl+u")
+        await opened.type_at_once("missing/k")
+        assert said in str(opened.app.screen.query_one(note).render())
+        await opened.press("a")
+        assert said not in str(opened.app.screen.query_one(note).render())
 
 
 async def test_keys_before_a_dialog_is_filled_do_nothing(open_app: Open, toy_model: Path) -> None:

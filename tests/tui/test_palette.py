@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from onnx import ModelProto
-from textual.events import Key
 
 from kokoro_tui.tui.commands import dialog_commands, find_commands, matching_nodes
 from kokoro_tui.tui.screens.palette import PaletteScreen
@@ -106,9 +105,7 @@ async def test_keys_of_one_burst_run_what_they_spell(open_app: Open, toy_model: 
     """As SSH delivers them."""
     async with open_app(toy_model) as opened:
         await opened.press("ctrl+p")
-        for letter in "help":
-            opened.app.post_message(Key(letter, letter))
-        opened.app.post_message(Key("enter", "\r"))
+        await opened.type_at_once("help")
         await opened.until(lambda: opened.app.screen.query("#help-scroll"))
 
 

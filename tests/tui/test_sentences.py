@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 from textual.widgets import Input, Label, OptionList
 
 from kokoro_tui.errors import InputError
@@ -142,6 +143,22 @@ async def test_keys_of_one_burst_delete_what_the_cursor_is_on(open_app: Open, to
         await opened.pilot.pause()
         assert screen.query_one("#speech-text", Input).value == screen.sentences.rows[mine].speech.text
     assert not opened.app.failed
+
+
+async def test_all_of_a_burst_is_taken(open_app: Open, toy_model: Path, spelled: None) -> None:
+    """Enter comes before the fields have told of the last letters."""
+    async with open_app(toy_model, text="hello", voice="af") as opened:
+        await open_sentences(opened)
+        await opened.press("end")
+        await opened.type_at_once(", said the woman with the cello case")
+        assert opened.main.speeches == (Speech("hello, said the woman with the cello case", "af"),)
+        screen = await open_sentences(opened)
+        await opened.press("tab", "end")
+        for letter in "_heart":
+            opened.app.post_message(Key(letter, letter))
+        opened.app.post_message(Key("ctrl+n", None))
+        await opened.until(lambda: not screen.sentences.rows[0].speech.text)
+        assert screen.sentences.rows[1].speech.voice == "af_heart"
 
 
 async def test_a_file_of_sentences_is_added(open_app: Open, toy_model: Path, spelled: None, tmp_path: Path) -> None:

@@ -103,9 +103,10 @@ class ExportScreen(Dialog[Exported]):
 
     @on(Input.Changed)
     def _changed(self) -> None:
-        self._confirmed = None
-        if self._cancel is None:
-            self._note("")
+        if self.typed_on:
+            self._confirmed = None
+            if self._cancel is None:
+                self._note("")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing can be started while something is written."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from textual.app import App, ComposeResult
@@ -11,6 +12,7 @@ from textual.containers import Vertical
 from textual.events import Event, Mount
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
+from textual.widgets import Input
 
 from kokoro_tui.tui.caches import forget_drawings
 from kokoro_tui.tui.widgets.key_bar import KeyBar
@@ -66,6 +68,7 @@ class Dialog(DismissedOnce, ModalScreen[Answer | None], Generic[Answer]):
     BINDINGS = [Binding("escape", "leave", "Close", id="dialog.close", tooltip="Leave without doing anything")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (LOW_LINES, "-middle")]
     TITLE_TEXT = ""
+    _submitted: tuple[str, ...] = ()
 
     def compose(self) -> ComposeResult:
         """The box with what the dialog holds, and the keys that are true in it."""
@@ -89,12 +92,30 @@ class Dialog(DismissedOnce, ModalScreen[Answer | None], Generic[Answer]):
         """What enter does in dialogs that bind it to ``submit``."""
 
     def action_submit(self) -> None:
-        """Submit, once the field that has the focus has taken the keys before: they come in one burst over SSH."""
-        (self.focused or self).call_later(self._submit_if_open)
+        """See `submit`."""
+        self.after_typing(self._submit)
 
-    def _submit_if_open(self) -> None:
-        if self.is_open:  # enter may come twice
-            self.submit()
+    def _submit(self) -> None:
+        self._submitted = self._typed
+        self.submit()
+
+    def after_typing(self, call: Callable[[], None]) -> None:
+        """Call, once the field that has the focus has taken the keys before: they come in one burst over SSH."""
+
+        def call_if_open() -> None:
+            if self.is_open:  # enter may come twice
+                call()
+
+        (self.focused or self).call_later(call_if_open)
+
+    @property
+    def typed_on(self) -> bool:
+        """Whether fields have changed since `submit` was called, which may be before they have told so."""
+        return self._typed != self._submitted
+
+    @property
+    def _typed(self) -> tuple[str, ...]:
+        return tuple(field.value for field in self.query(Input))
 
     def action_leave(self) -> None:
         """Leave without an answer."""

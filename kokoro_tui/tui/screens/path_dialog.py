@@ -93,8 +93,9 @@ class SavePathScreen(Dialog[Path]):
 
     @on(Input.Changed)
     def _changed(self) -> None:
-        self._confirmed = None
-        self.query_one("#path-note", Label).update("")
+        if self.typed_on:
+            self._confirmed = None
+            self.query_one("#path-note", Label).update("")
 
     def submit(self) -> None:
         """Give the path; the second time round if it exists."""

@@ -137,8 +137,9 @@ class PlannerScreen(Dialog["MeasuredPlan"]):
         self._note_default()
 
     @on(Input.Changed)
-    def _typed(self) -> None:
-        self._note_default()
+    def _value_changed(self) -> None:
+        if self.typed_on:
+            self._note_default()
 
     def _note_default(self) -> None:
         note = "It chooses by the trials, builds its plans, hears each on six sentences, and corrects itself."

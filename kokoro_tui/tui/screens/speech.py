@@ -106,6 +106,13 @@ class SpeechScreen(Dialog[Sentences]):
 
     @on(Input.Changed)
     def _edited(self) -> None:
+        self._take_fields()
+        if self._typing is not None:
+            self._typing.stop()
+        self._typing = self.set_timer(_TYPING_SECONDS, self._ask)
+
+    def _take_fields(self) -> None:
+        """Take what the fields hold; they may tell of their last letters after the next key was pressed."""
         text, voice = (self.query_one(name, Input).value.strip() for name in ("#speech-text", "#speech-voice"))
         before = len(self.sentences.rows)
         self.sentences, self._index = self.sentences.edited(self._index, Speech(text, voice or None))
@@ -114,9 +121,6 @@ class SpeechScreen(Dialog[Sentences]):
         else:
             self._fill()
         self._count()
-        if self._typing is not None:
-            self._typing.stop()
-        self._typing = self.set_timer(_TYPING_SECONDS, self._ask)
 
     @on(OptionList.OptionHighlighted)
     def _follow_cursor(self) -> None:
@@ -221,6 +225,10 @@ class SpeechScreen(Dialog[Sentences]):
 
     def action_add(self) -> None:
         """Write another sentence."""
+        self.after_typing(self._add)
+
+    def _add(self) -> None:
+        self._take_fields()
         self.sentences = self.sentences.added([Speech("")])
         self._show_row(0)
         self.query_one("#speech-text", Input).focus()
@@ -256,6 +264,7 @@ class SpeechScreen(Dialog[Sentences]):
 
     def submit(self) -> None:
         """Take the sentences; with none chosen, the one that is edited. An empty list is not taken."""
+        self._take_fields()
         sentences = self.sentences
         if not sentences.chosen and sentences.rows[self._index].speech.text:
             sentences = sentences.toggled(self._index)
