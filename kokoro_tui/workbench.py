@@ -18,6 +18,7 @@ from kokoro_tui.core.inventory import MIN_CANDIDATE_PARAMETERS, Inventory, NodeI
 from kokoro_tui.core.plan import PrecisionPlan
 from kokoro_tui.core.precision import Precision
 from kokoro_tui.core.recipe import Recipe, recipe_of, resolve
+from kokoro_tui.core.recipe_options import uses_trials
 from kokoro_tui.core.selection import Matcher
 from kokoro_tui.core.sizing import Estimate, Sizer
 from kokoro_tui.core.support import allowed, refusal
@@ -240,6 +241,16 @@ class Workbench:
             InputError: A rule does not fit the model.
         """
         return resolve(recipe, self.inventory, self.trials)
+
+    def untried(self, recipe: Recipe) -> str:
+        """What to note of a trial table that has rows for some candidates only; the thresholds pass over the others."""
+        candidates = self.inventory.candidates
+        if self.trials is None or not uses_trials(recipe):
+            return ""
+        untried = sum(not self.trials.knows(node.key) for node in candidates)
+        if not 0 < untried < len(candidates):
+            return ""
+        return f"{untried} of {len(candidates)} candidates have no trial yet, so the thresholds leave them at FP32"
 
     def rebuild_command(self, recipe_path: Path, output_path: Path) -> str:
         """The shell command that builds a saved recipe headless."""

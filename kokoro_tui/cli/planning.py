@@ -125,6 +125,8 @@ def resolve_request(out: Output, request: PlanRequest) -> ResolvedPlan:
     recipe = with_options(_base_recipe(request, bench), request.options)
     if table := _trial_table(request, recipe):
         load_trials(out, bench, table)
+    if note := bench.untried(recipe):
+        out.note(note)
     plan = bench.resolve(recipe)
     if recipe.static and bench.trials is not None and quantizing_kind(recipe, bench.trials) is TrialKind.QUANT:
         out.note("the table has no static rows, so the quant rows decide which nodes are quantized statically")

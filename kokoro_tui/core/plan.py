@@ -56,6 +56,11 @@ class PrecisionPlan:
         """The plan with these nodes no longer locked."""
         return replace(self, locked=self.locked - set(keys))
 
+    def sparing_locked_of(self, other: PrecisionPlan) -> PrecisionPlan:
+        """The plan with the nodes that ``other`` locks at the precision that they have there, and locked."""
+        kept = {key: other.precision_of(key) for key in other.locked}
+        return replace(self, choices={**self.choices, **kept}, locked=self.locked | other.locked)
+
     def changed_keys(self, other: PrecisionPlan) -> frozenset[str]:
         """Keys whose precision or lock differs between the two plans."""
         either = self.choices.keys() | other.choices.keys()

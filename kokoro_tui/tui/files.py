@@ -115,19 +115,23 @@ def find_trials(bench: Workbench, folder: Path) -> FoundTrials | None:
 def load_plan(bench: Workbench, source: str) -> tuple[PrecisionPlan, str, tuple[str, ...]]:
     """The plan of a recipe file or of ``preset:NAME``, with its name and what is to be noted.
 
+    A preset gives the same plan whatever trials are loaded, as it does for commands that name no table.
+
     Raises:
         InputError: It is no recipe, or does not fit this model.
     """
     # tomlkit and the preset files are needed only where one is loaded.
+    from kokoro_tui.core.recipe import resolve
     from kokoro_tui.store.presets import read_preset
     from kokoro_tui.store.recipe_file import check_model, read_recipe
 
     if source.startswith(PRESET_PREFIX):
         name = source.removeprefix(PRESET_PREFIX)
-        return bench.resolve(read_preset(name)), f"preset {name}", ()
+        return resolve(read_preset(name), bench.inventory), f"preset {name}", ()
     recipe = read_recipe(Path(source))
     check_model(recipe, bench.model_sha256)
-    notes = () if recipe.model_sha256 else (f"{Path(source).name} names no model; it was taken as it is",)
+    unnamed = "" if recipe.model_sha256 else f"{Path(source).name} names no model; it was taken as it is"
+    notes = tuple(note for note in (unnamed, bench.untried(recipe)) if note)
     return bench.resolve(recipe), Path(source).name, notes
 
 

@@ -73,6 +73,7 @@ class RecipeLoaded(Message):
     name: str
     plan: PrecisionPlan
     notes: tuple[str, ...] = ()
+    is_preset: bool = False
 
 
 @dataclass

@@ -88,4 +88,17 @@ def test_a_table_without_a_row_for_the_model_is_noted(kokoro_tui: Runner, toy_mo
     append_rows(tmp_path / "t.csv", [TrialRow("/elsewhere/Conv", TrialKind.QUANT, mel_distance=0.1)])
     outcome = kokoro_tui("estimate-size", toy_model, "--trial-results", "t.csv", "--json")
     assert "note: t.csv has no row for any node of this model" in outcome.err
+    assert "no trial yet" not in outcome.err
     assert outcome.json["estimated_bytes"] == outcome.json["original_bytes"]
+
+
+def test_candidates_without_a_row_are_noted(kokoro_tui: Runner, toy_model: Path, tmp_path: Path) -> None:
+    first, *_ = candidates = read_inventory(toy_model).candidates
+    append_rows(tmp_path / "t.csv", [TrialRow(first.key, TrialKind.QUANT, mel_distance=0.1)])
+    words = ("estimate-size", toy_model, "--trial-results", "t.csv")
+    assert (
+        f"note: {len(candidates) - 1} of {len(candidates)} candidates have no trial yet, so the thresholds leave them "
+        "at FP32"
+    ) in kokoro_tui(*words).err
+    switched_off = kokoro_tui(*words, "--quant-threshold", "0", "--fp16-threshold", "0")
+    assert "no trial yet" not in switched_off.err

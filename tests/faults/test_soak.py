@@ -118,6 +118,7 @@ def hear_build(program: TerminalProgram, voice: str, held: Footprints) -> None:
 
     def is_heard() -> bool:
         held.append(program.footprint())
+        sleep(0.1)  # as often as while it is driven, lest the wait count for more than its time
         return b"built, " in program.drawn
 
     program.resize(*_SIZES[-1])

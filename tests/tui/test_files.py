@@ -14,6 +14,7 @@ from kokoro_tui.core.trials import TrialKind, TrialRow
 from kokoro_tui.errors import InputError
 from kokoro_tui.jobs import tasks
 from kokoro_tui.jobs.child import Progress
+from kokoro_tui.store.presets import read_preset
 from kokoro_tui.store.recipe_file import read_recipe
 from kokoro_tui.store.trial_table import append_rows
 from kokoro_tui.tui.screens.command import CommandScreen
@@ -162,6 +163,37 @@ async def test_a_preset_is_one_step_to_undo(open_app: Open, toy_model: Path) -> 
         assert set(opened.main.state.plan.choices.values()) == {Precision.W8}
         await opened.press("u")
         assert opened.main.state.plan == PrecisionPlan()
+
+
+async def test_a_preset_leaves_excluded_nodes_alone(open_app: Open, toy_model: Path) -> None:
+    async with open_app(toy_model) as opened:
+        opened.place_cursor(POST)
+        await opened.press("x")
+        opened.main.load_recipe("preset:w8")
+        await opened.until(lambda: opened.main.state.plan.choices)
+        plan = opened.main.state.plan
+        assert plan.locked == {POST}
+        assert plan.precision_of(POST) is Precision.FP32
+        assert plan.precision_of(STYLE) is Precision.W8
+        assert opened.status.endswith("1 excluded node left alone")
+
+
+async def test_a_preset_needs_no_trials_and_thresholds_say_what_has_none(
+    open_app: Open, toy_model: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "limits.toml"
+    recipe.write_text("version = 1\n[thresholds]\nweight = 10\n", encoding="utf-8")
+    table = tmp_path / "t.csv"
+    append_rows(table, [TrialRow(POST, TrialKind.WEIGHT, mel_distance=0.05)])
+    async with open_app(toy_model, trials_path=table) as opened:
+        await opened.until(lambda: opened.main.bench.trials is not None)
+        opened.main.load_recipe(str(recipe))
+        await opened.until(lambda: "candidates have no trial yet" in opened.status)
+        assert set(opened.main.state.plan.choices) == {POST}
+        opened.main.load_recipe("preset:w8")
+        await opened.until(lambda: "preset w8" in opened.status)
+        assert "no trial" not in opened.status
+        assert opened.main.state.plan.choices == Workbench.open(toy_model).resolve(read_preset("w8")).choices
 
 
 @pytest.mark.parametrize(
