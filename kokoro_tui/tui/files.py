@@ -13,6 +13,7 @@ from kokoro_tui.errors import Cancelled, InputError, KokoroTuiError
 from kokoro_tui.store.atomic import remove_stale_partials
 from kokoro_tui.store.lock import BusyError, holding, owner_of
 from kokoro_tui.store.paths import bundled_model_path, log_path, make_folder, state_folder
+from kokoro_tui.tui.formats import count
 
 if TYPE_CHECKING:
     from kokoro_tui.core.plan import PrecisionPlan
@@ -112,10 +113,11 @@ def find_trials(bench: Workbench, folder: Path) -> FoundTrials | None:
     return None if path is None else load_trials(bench, path)
 
 
-def load_plan(bench: Workbench, source: str) -> tuple[PrecisionPlan, str, tuple[str, ...]]:
+def load_plan(bench: Workbench, source: str, current: PrecisionPlan) -> tuple[PrecisionPlan, str, tuple[str, ...]]:
     """The plan of a recipe file or of ``preset:NAME``, with its name and what is to be noted.
 
-    A preset gives the same plan whatever trials are loaded, as it does for commands that name no table.
+    A preset leaves the nodes alone that ``current`` excludes, and gives the same whatever trials are loaded, as it does
+    for commands that name no table. A recipe brings its own locks.
 
     Raises:
         InputError: It is no recipe, or does not fit this model.
@@ -127,7 +129,9 @@ def load_plan(bench: Workbench, source: str) -> tuple[PrecisionPlan, str, tuple[
 
     if source.startswith(PRESET_PREFIX):
         name = source.removeprefix(PRESET_PREFIX)
-        return resolve(read_preset(name), bench.inventory), f"preset {name}", ()
+        plan = resolve(read_preset(name), bench.inventory).sparing_locked_of(current)
+        left = f"{count(len(current.locked), 'excluded node')} left alone"
+        return plan, f"preset {name}", (left,) if current.locked else ()
     recipe = read_recipe(Path(source))
     check_model(recipe, bench.model_sha256)
     unnamed = "" if recipe.model_sha256 else f"{Path(source).name} names no model; it was taken as it is"

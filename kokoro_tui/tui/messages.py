@@ -73,7 +73,6 @@ class RecipeLoaded(Message):
     name: str
     plan: PrecisionPlan
     notes: tuple[str, ...] = ()
-    is_preset: bool = False
 
 
 @dataclass

@@ -173,13 +173,18 @@ async def test_presets_recipes_and_plans_of_others_become_candidates(
     open_app: Open, toy_model: Path, player: FakePlayer, auditions: FakeAuditions
 ) -> None:
     async with open_app(toy_model, text="hello", voice="v") as opened:
-        await opened.press("c", "a", "down")
+        opened.place_cursor(POST)
+        await opened.press("x", "c", "a", "down")
         await opened.until(lambda: "the plan on show" in opened.screen_text)
         assert "preset w8" in opened.screen_text
         opened.app.screen.dismiss("preset:w8")
         await opened.until(lambda: len(opened.main.candidates) == 1)
         await ready(opened)
         await opened.until(lambda: "preset w8" in rows(opened)[1])
+        preset = opened.main.candidates.get(1)
+        assert preset is not None
+        assert preset.plan.locked == {POST}
+        assert POST not in preset.plan.choices
         plan = opened.main.state.plan.with_precision([STYLE], Precision.FP16)
         opened.main.post_message(CandidateOffered("frontier 3", plan, ()))
         await opened.until(lambda: len(opened.main.candidates) == 2)

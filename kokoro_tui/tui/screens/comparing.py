@@ -116,7 +116,7 @@ class ComparingScreen(SpeakingScreen):
     @work(thread=True, exit_on_error=False, group="load")
     def _read_candidate(self, source: str) -> None:
         try:
-            plan, name, notes = files.load_plan(self.bench, source)
+            plan, name, notes = files.load_plan(self.bench, source, self.state.plan)
         except KokoroTuiError as error:
             self.post_message(JobFailed("loading the candidate", error))
         else:

@@ -104,12 +104,12 @@ class FilesScreen(EditingScreen):
     def load_recipe(self, source: str) -> None:
         """Load a recipe file or ``preset:NAME``."""
         try:
-            plan, name, notes = files.load_plan(self.bench, source)
+            plan, name, notes = files.load_plan(self.bench, source, self.state.plan)
         except KokoroTuiError as error:
             self.post_message(JobFailed("loading the recipe", error))
         else:
             self._know(Path(source))
-            self.post_message(RecipeLoaded(name, plan, notes, source.startswith(files.PRESET_PREFIX)))
+            self.post_message(RecipeLoaded(name, plan, notes))
 
     def _know(self, path: Path) -> None:
         """Remember a recipe as it is now, so that nobody else's is overwritten unasked."""
@@ -118,14 +118,10 @@ class FilesScreen(EditingScreen):
 
     @on(RecipeLoaded)
     def _recipe_loaded(self, event: RecipeLoaded) -> None:
-        """A recipe brings its own locks; a preset leaves excluded nodes alone."""
-        before, plan, notes = self.state.plan, event.plan, list(event.notes)
-        if event.is_preset and before.locked:
-            plan = plan.sparing_locked_of(before)
-            notes.append(f"{count(len(before.locked), 'excluded node')} left alone")
-        self.push(plan)
-        self.work = self.state.keeping(plan)
-        self.say("; ".join((f"{event.name}: {count(len(plan.changed_keys(before)), 'node')} changed", *notes)))
+        changed = len(event.plan.changed_keys(self.state.plan))
+        self.push(event.plan)
+        self.work = self.state.keeping(event.plan)
+        self.say("; ".join((f"{event.name}: {count(changed, 'node')} changed", *event.notes)))
 
     # Trials
 

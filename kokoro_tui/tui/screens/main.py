@@ -154,7 +154,7 @@ class MainScreen(PlanningScreen):
                 self.bench.trials = found.table
                 self.post_message(TrialsLoaded(found.path, found.table, found.notes))
             if self._start.recipe_path is not None:
-                plan, name, notes = files.load_plan(self.bench, str(self._start.recipe_path))
+                plan, name, notes = files.load_plan(self.bench, str(self._start.recipe_path), self.state.plan)
                 self.post_message(RecipeLoaded(name, plan, notes))
         except KokoroTuiError as error:
             self.post_message(StartFailed(error))
