@@ -20,7 +20,7 @@ from kokoro_tui.store.trial_table import append_rows
 from kokoro_tui.tui.screens.command import CommandScreen
 from kokoro_tui.tui.screens.confirm import ConfirmScreen
 from kokoro_tui.tui.screens.export import ExportScreen
-from kokoro_tui.tui.screens.path_dialog import PathSuggester, SavePathScreen
+from kokoro_tui.tui.screens.path_dialog import PathSuggester, SavePathScreen, typed_path
 from kokoro_tui.workbench import Workbench
 from tests.tui.conftest import Open, Opened
 
@@ -152,6 +152,13 @@ async def test_a_saved_recipe_gives_the_plan_back(open_app: Open, toy_model: Pat
     assert Workbench.open(toy_model).resolve(read_recipe(recipe)) == plan
 
 
+@pytest.mark.parametrize(
+    ("typed", "path"), [("w8", "w8.toml"), ("w8-v1.2", "w8-v1.2.toml"), ("W8.TOML", "W8.TOML"), ("..", ".."), ("", ".")]
+)
+def test_a_saved_recipe_ends_in_what_recipes_are_listed_by(typed: str, path: str) -> None:
+    assert typed_path(typed, ".toml") == Path(path)
+
+
 async def test_a_preset_is_one_step_to_undo(open_app: Open, toy_model: Path) -> None:
     async with open_app(toy_model) as opened:
         await opened.press("l", "down")
@@ -232,12 +239,13 @@ async def test_only_files_of_use_are_offered(open_app: Open, toy_model: Path) ->
     folder = toy_model.parent
     (folder / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
     (folder / "mine.toml").write_text("version = 1\n[[rules]]\n", encoding="utf-8")
+    (folder / "OLD.TOML").write_text("version = 1\n[[rules]]\n", encoding="utf-8")
     (folder / "t.csv").write_text("name\n", encoding="utf-8")
     async with open_app(toy_model) as opened:
         await opened.press("l")
         options = opened.app.screen.query_one(OptionList)
         files = [Path(str(options.get_option_at_index(i).id)).name for i in range(options.option_count)]
-        assert [name for name in files if not name.startswith("preset:")] == ["mine.toml", "t.csv"]
+        assert [name for name in files if not name.startswith("preset:")] == ["OLD.TOML", "mine.toml", "t.csv"]
         opened.app.screen.query_one(Input).value = str(folder / "nothing.toml")
         await opened.press("enter")
         assert "there is no file" in note_of(opened)

@@ -95,7 +95,7 @@ class FilesScreen(EditingScreen):
     def _chosen_to_load(self, source: str | None) -> None:
         if source is None:
             return
-        if source.endswith(".csv"):
+        if source.lower().endswith(".csv"):
             self.load_trials(Path(source))
         else:
             self.load_recipe(source)

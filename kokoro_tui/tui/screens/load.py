@@ -78,7 +78,7 @@ class LoadScreen(Dialog[str]):
             self.dismiss(f"{PRESET}{name}")
             return
         path = Path(text).expanduser()
-        if path.suffix not in self.SUFFIXES:
+        if path.suffix.lower() not in self.SUFFIXES:
             csv = ", a trial table in .csv" if ".csv" in self.SUFFIXES else ""
             self._note(f"a recipe ends in .toml{csv}")
         elif not path.is_file():
@@ -103,8 +103,9 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
 
 def _is_of_use(path: Path, suffixes: tuple[str, ...]) -> bool:
     """Whether a file may be a trial table or a recipe; other TOML files lie about everywhere."""
-    if path.suffix != ".toml":
-        return path.suffix in suffixes
+    suffix = path.suffix.lower()
+    if suffix != ".toml":
+        return suffix in suffixes
     with path.open("rb") as handle:
         start = handle.read(_LOOKED_AT_BYTES)
     return any(table in start for table in _RECIPE_TABLES)

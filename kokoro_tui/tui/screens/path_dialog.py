@@ -16,10 +16,10 @@ from kokoro_tui.tui.screens.modal import Dialog
 
 
 def typed_path(text: str, suffix: str) -> Path:
-    """The path that was typed, with ``suffix`` where a file without any is named."""
+    """The path that was typed, ending in ``suffix``: what follows the dot of "w8-v1.2" says nothing of the file."""
     path = Path(text).expanduser()
-    is_bare = not path.suffix and path.name and not path.is_dir()
-    return path.with_name(path.name + suffix) if is_bare else path
+    is_other = path.suffix.lower() != suffix and path.name and not path.is_dir()
+    return path.with_name(path.name + suffix) if is_other else path
 
 
 def changed_at(path: Path) -> int:
